@@ -1,0 +1,171 @@
+//! Identifiers. Every one is a type of its own, so that a probe cannot be taken for an operation.
+//!
+//! Outside (JSON, BSON, URLs) an identifier is 24 hexadecimal digits, the form of a MongoDB ObjectId.
+
+use std::{fmt, str::FromStr};
+
+use bson::oid::ObjectId;
+use serde::{Deserialize, Serialize};
+
+/// The text is not an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 24 hexadecimal digits")]
+pub struct NotAnId;
+
+macro_rules! object_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $name(ObjectId);
+
+        impl $name {
+            /// A new identifier; later ones sort after earlier ones, to the second.
+            #[expect(clippy::new_without_default, reason = "a default identifier would be a random one")]
+            #[must_use]
+            pub fn new() -> Self {
+                Self(ObjectId::new())
+            }
+
+            /// The ObjectId inside, for stores that keep ObjectIds.
+            #[must_use]
+            pub fn object_id(self) -> ObjectId {
+                self.0
+            }
+        }
+
+        impl From<ObjectId> for $name {
+            fn from(id: ObjectId) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.to_hex()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                ObjectId::parse_str(text).map(Self).map_err(|_| NotAnId)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NotAnId;
+
+            fn try_from(text: String) -> Result<Self, NotAnId> {
+                text.parse()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0.to_hex())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0.to_hex())
+            }
+        }
+    };
+}
+
+object_id! {
+    /// Identifies a probe.
+    ProbeId
+}
+object_id! {
+    /// Identifies an operation.
+    OperationId
+}
+object_id! {
+    /// Identifies a user.
+    UserId
+}
+
+/// What a probe calls one run's result: unique within its operation, 1 to 64 letters, digits, `-`, `_`, `.` or `:`.
+///
+/// A result is identified by (operation, probe, code), so sending it again is harmless.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResultCode(String);
+
+/// The text is not a result code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 64 letters, digits, '-', '_', '.' or ':'")]
+pub struct NotACode;
+
+impl ResultCode {
+    /// The code as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ResultCode {
+    type Error = NotACode;
+
+    fn try_from(text: String) -> Result<Self, NotACode> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b"-_.:".contains(&c);
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
+        if fits { Ok(Self(text)) } else { Err(NotACode) }
+    }
+}
+
+impl From<ResultCode> for String {
+    fn from(code: ResultCode) -> Self {
+        code.0
+    }
+}
+
+impl fmt::Display for ResultCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_24_hexadecimal_digits() {
+        let text = "0123456789abcdef01234567";
+        let id: ProbeId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(format!("{id:?}"), format!("ProbeId({text})"));
+        assert_eq!(text.to_uppercase().parse(), Ok(id));
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
+        assert_eq!(ProbeId::from(id.object_id()), id);
+        for wrong in [
+            "",
+            "0123",
+            "0123456789abcdef0123456g",
+            "0123456789abcdef012345678",
+            " 123456789abcdef01234567",
+            "é23456789abcdef0123456",
+        ] {
+            assert_eq!(wrong.parse::<OperationId>(), Err(NotAnId), "{wrong}");
+        }
+        assert_ne!(UserId::new(), UserId::new());
+    }
+
+    #[test]
+    fn codes_are_short_and_plain() {
+        let read = |text: &str| ResultCode::try_from(text.to_owned());
+        let longest = "x".repeat(64);
+        for text in ["0", "a-B_c.9:z", &longest] {
+            assert_eq!(read(text).unwrap().as_str(), text);
+        }
+        for text in ["", " ", "a b", "a/b", "a\n", "é", "a\0", &"x".repeat(65)] {
+            assert_eq!(read(text), Err(NotACode), "{text:?}");
+        }
+    }
+}
