@@ -1,0 +1,71 @@
+//! Which of the probes that were asked for can run an operation.
+
+use probe_protocol::{Kind, ProbeId};
+use serde::{Deserialize, Serialize};
+
+use super::{Offline, Probe};
+
+/// A probe that was asked for, as the registry knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// The probe.
+    pub(crate) probe: ProbeId,
+    /// Credits it says are in use, while it is connected.
+    pub(crate) connected: Option<u32>,
+}
+
+/// Why a probe was left out of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LeftOut {
+    /// There is no such probe.
+    Unknown,
+    /// It is not connected and the operation does not wait.
+    Offline,
+    /// It has no credits free for one more run.
+    Full,
+    /// It cannot run this kind.
+    Incapable,
+}
+
+/// Why an operation cannot be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The balance does not pay for it.
+    NotEnoughCredits {
+        /// What it would cost.
+        price: i64,
+        /// What there is.
+        balance: i64,
+    },
+    /// No probe is left that could run it.
+    NoAvailableProbe(Vec<(ProbeId, LeftOut)>),
+}
+
+/// Whether a probe can take one more operation.
+///
+/// # Errors
+/// Why it is left out.
+pub(crate) fn fits(
+    probe: &Probe,
+    candidate: Candidate,
+    kind: Kind,
+    run_price: u32,
+    offline: Offline,
+) -> Result<(), LeftOut> {
+    if candidate.connected.is_none() && offline == Offline::Skip {
+        return Err(LeftOut::Offline);
+    }
+    // A probe that never said hello has no known limits yet.
+    let Some(agent) = &probe.agent else {
+        return Ok(());
+    };
+    if !agent.capabilities.contains(&kind) {
+        return Err(LeftOut::Incapable);
+    }
+    let in_use = probe.load.max(i64::from(candidate.connected.unwrap_or(0)));
+    if in_use.saturating_add(i64::from(run_price)) > i64::from(agent.total_credits) {
+        return Err(LeftOut::Full);
+    }
+    Ok(())
+}

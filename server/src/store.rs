@@ -1,0 +1,394 @@
+//! The port to where truth is kept, in the domain's words. One method is one transaction: it happens whole or not at
+//! all, and when it has returned it is durable.
+//!
+//! Adapters implement it and are named by `app` alone; `contract` is the suite that each of them passes. A store
+//! announces nothing: who writes tells the bus afterwards.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use probe_protocol::{
+    ContentFormat, Hello, Kind, OperationId, ProbeId, Rejection, ResultCode, ResultFormat, UserId,
+};
+
+use crate::domain::{
+    Assignment, AssignmentState, Candidate, LeftOut, Location, Operation, Plan, Probe, Refusal,
+    User, credits::LedgerReason, probe::ProbeCard,
+};
+
+#[cfg(test)]
+mod contract;
+pub(crate) mod sqlite;
+
+/// A store could not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// It does not answer, or not in time; trying again later may help.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What it holds cannot be read; trying again will not help.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+    /// An e-mail address is taken.
+    #[error("that e-mail address is already registered")]
+    EmailTaken,
+    /// An idempotency key came with a different request.
+    #[error("that idempotency key was used for a different request")]
+    KeyReused,
+    /// The balance would leave the range that can be kept.
+    #[error("the balance would become too large")]
+    BalanceTooLarge,
+}
+
+/// Result of a store method.
+pub(crate) type Stored<T> = Result<T, StoreError>;
+
+/// Makes a creation safe to repeat: the same user, key and request create one thing, within a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdempotencyKey {
+    /// Who asks.
+    pub(crate) user: UserId,
+    /// What they call the request.
+    pub(crate) key: String,
+    /// Digest of the request, so that a key is not used for two different ones.
+    pub(crate) fingerprint: String,
+}
+
+/// Whether a creation created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Created<T> {
+    /// It did.
+    New(T),
+    /// The same request had created this before.
+    Before(T),
+}
+
+impl<T> Created<T> {
+    /// What there is now.
+    pub(crate) fn into_inner(self) -> T {
+        match self {
+            Self::New(value) | Self::Before(value) => value,
+        }
+    }
+}
+
+/// A user to be.
+#[derive(Clone)]
+pub(crate) struct NewUser {
+    /// Address.
+    pub(crate) email: String,
+    /// Hashed password, with algorithm, salt and cost inside.
+    pub(crate) password_hash: String,
+    /// Whether it may grant credits.
+    pub(crate) is_superuser: bool,
+    /// When.
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// A probe to be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewProbe {
+    /// Who hosts it.
+    pub(crate) owner: UserId,
+    /// For people.
+    pub(crate) name: Option<String>,
+    /// Where it stands.
+    pub(crate) location: Location,
+    /// When.
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// One change of a balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LedgerEntry {
+    /// Number of the entry; later ones are larger.
+    pub(crate) id: i64,
+    /// Credits; negative where the balance fell.
+    pub(crate) amount: i64,
+    /// Balance after it.
+    pub(crate) balance: i64,
+    /// Why.
+    pub(crate) reason: LedgerReason,
+    /// The operation it is about.
+    pub(crate) operation: Option<OperationId>,
+    /// The probe it is about.
+    pub(crate) probe: Option<ProbeId>,
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// Users, balances and the ledger.
+#[async_trait]
+pub(crate) trait UserStore: Send + Sync {
+    /// Registers a user with no credits; [`StoreError::EmailTaken`] where the address exists.
+    async fn create_user(&self, user: NewUser) -> Stored<User>;
+    /// A user.
+    async fn user(&self, id: UserId) -> Stored<Option<User>>;
+    /// A user with the hashed password, by address.
+    async fn credentials(&self, email: String) -> Stored<Option<(User, String)>>;
+    /// Replaces a hashed password.
+    async fn set_password_hash(&self, id: UserId, password_hash: String) -> Stored<()>;
+    /// Adds credits with a ledger entry; `None` where there is no such user.
+    async fn grant(
+        &self,
+        id: UserId,
+        credits: i64,
+        at: DateTime<Utc>,
+        key: Option<IdempotencyKey>,
+    ) -> Stored<Option<User>>;
+    /// Ledger entries of a user, newest first, with an id below `before`.
+    async fn ledger(
+        &self,
+        id: UserId,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Stored<Vec<LedgerEntry>>;
+}
+
+/// What a probe finds when it connects.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Settled {
+    /// To be sent now, oldest first, at most as many as were asked for; the rest stays pending.
+    pub(crate) offers: Vec<Plan>,
+    /// Held by the probe but ended or unknown here: it is told to stop them.
+    pub(crate) cancel: Vec<OperationId>,
+    /// Assignments whose state changed.
+    pub(crate) changed: Vec<Change>,
+}
+
+/// An assignment's state changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Change {
+    /// The operation.
+    pub(crate) operation: OperationId,
+    /// The probe.
+    pub(crate) probe: ProbeId,
+    /// The new state.
+    pub(crate) state: AssignmentState,
+    /// Whether this was the operation's last open assignment.
+    pub(crate) operation_ended: bool,
+}
+
+/// Probes.
+#[async_trait]
+pub(crate) trait ProbeStore: Send + Sync {
+    /// Registers a probe, token generation 1.
+    async fn create_probe(
+        &self,
+        probe: NewProbe,
+        key: Option<IdempotencyKey>,
+    ) -> Stored<Created<Probe>>;
+    /// A probe that was not deleted.
+    async fn probe(&self, id: ProbeId) -> Stored<Option<Probe>>;
+    /// Probes with an id below `before`, newest first; of one owner where one is given.
+    async fn probes(
+        &self,
+        owner: Option<UserId>,
+        before: Option<ProbeId>,
+        limit: usize,
+    ) -> Stored<Vec<Probe>>;
+    /// These probes, in any order; unknown ones are left out.
+    async fn probes_by_id(&self, ids: Vec<ProbeId>) -> Stored<Vec<Probe>>;
+    /// Changes what is given; `None` where there is no such probe.
+    async fn change_probe(&self, id: ProbeId, card: ProbeCard) -> Stored<Option<Probe>>;
+    /// Makes every token of the probe invalid but those of the new generation.
+    async fn rotate_token(&self, id: ProbeId) -> Stored<Option<Probe>>;
+    /// Deletes a probe: its open assignments are cancelled and the unspent part given back; results stay. Answers with
+    /// what changed, `None` where there is no such probe.
+    async fn delete_probe(&self, id: ProbeId, at: DateTime<Utc>) -> Stored<Option<Vec<Change>>>;
+    /// A probe said hello: keeps what it said of itself and settles what was open. What it holds and is open becomes
+    /// accepted; what it should hold and does not becomes pending again (or ends, when its time is over). Then offers
+    /// up to `limit` of what is pending.
+    async fn settle(
+        &self,
+        id: ProbeId,
+        hello: Hello,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Settled>;
+    /// Up to `limit` pending assignments of each of these probes, oldest first.
+    async fn pending(&self, probes: Vec<ProbeId>, limit: usize) -> Stored<Vec<(ProbeId, Plan)>>;
+}
+
+/// An operation and the assignments it got.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Opened {
+    /// The operation.
+    pub(crate) operation: Operation,
+    /// Probes that were assigned.
+    pub(crate) probes: Vec<ProbeId>,
+    /// Probes that were asked for and left out.
+    pub(crate) left_out: Vec<(ProbeId, LeftOut)>,
+}
+
+/// What is needed to read a result's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Brief {
+    /// The operation.
+    pub(crate) operation: OperationId,
+    /// What it measures with.
+    pub(crate) kind: Kind,
+    /// How the user wants the documents.
+    pub(crate) result_format: ResultFormat,
+}
+
+/// A result, read and ready to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewResult {
+    /// The run's name.
+    pub(crate) code: ResultCode,
+    /// What `raw` holds.
+    pub(crate) format: ContentFormat,
+    /// As it came.
+    pub(crate) raw: Bytes,
+    /// The document made of it: JSON text.
+    pub(crate) document: String,
+    /// The uniform summary: JSON text.
+    pub(crate) summary: String,
+    /// Records that could not be decoded; they stand raw in the document.
+    pub(crate) undecoded: u32,
+    /// Whether something was measured; only then it is rewarded.
+    pub(crate) measured: bool,
+    /// When the run began, by the hub's clock as far as the offset is known.
+    pub(crate) started_at: DateTime<Utc>,
+    /// When the run ended, likewise.
+    pub(crate) finished_at: DateTime<Utc>,
+    /// The probe's clock at that time.
+    pub(crate) clock: Option<Clock>,
+}
+
+/// How far a probe's clock is from the hub's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clock {
+    /// Probe minus hub, µs.
+    pub(crate) offset_us: i64,
+    /// The true offset differs by at most this, µs.
+    pub(crate) error_us: i64,
+}
+
+/// What a probe reports of one assignment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Report {
+    /// The probe.
+    pub(crate) probe: ProbeId,
+    /// The operation.
+    pub(crate) operation: OperationId,
+    /// When it arrived.
+    pub(crate) at: DateTime<Utc>,
+    /// What.
+    pub(crate) what: What,
+}
+
+/// Kinds of report.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum What {
+    /// The assignment left for the probe.
+    Delivered,
+    /// The probe will run it.
+    Accepted,
+    /// The probe will not run it, and why.
+    Refused(String),
+    /// No more results will come.
+    Finished,
+    /// A result.
+    Result(Box<NewResult>),
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// What became of it.
+    pub(crate) verdict: Verdict,
+    /// The assignment's state, where it changed.
+    pub(crate) changed: Option<Change>,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A state report was taken, or changed nothing.
+    Noted,
+    /// The result is stored now, with this number in its operation.
+    New {
+        /// 1, 2, 3 …
+        seq: u64,
+    },
+    /// The result was stored before.
+    Duplicate,
+    /// The result will never be stored.
+    Rejected(Rejection),
+}
+
+/// A result as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ResultRow {
+    /// Its number in its operation.
+    pub(crate) seq: u64,
+    /// Who measured.
+    pub(crate) probe: ProbeId,
+    /// When it was stored.
+    pub(crate) received_at: DateTime<Utc>,
+    /// Whether its probe's owner was rewarded.
+    pub(crate) rewarded: bool,
+    /// What was measured, without the raw bytes.
+    pub(crate) result: NewResult,
+}
+
+/// Operations, assignments and results.
+#[async_trait]
+pub(crate) trait OperationStore: Send + Sync {
+    /// Creates an operation: selects among the candidates ([`crate::domain::selection::fits`]), charges, assigns.
+    /// Where it cannot be created nothing changes.
+    async fn open(
+        &self,
+        plan: Plan,
+        candidates: Vec<Candidate>,
+        key: Option<IdempotencyKey>,
+    ) -> Stored<Result<Created<Opened>, Refusal>>;
+    /// An operation.
+    async fn operation(&self, id: OperationId) -> Stored<Option<Operation>>;
+    /// Assignments of an operation, in the order of their probes' ids.
+    async fn assignments(&self, id: OperationId) -> Stored<Vec<Assignment>>;
+    /// Operations with an id below `before`, newest first; of one owner where one is given.
+    async fn operations(
+        &self,
+        owner: Option<UserId>,
+        before: Option<OperationId>,
+        limit: usize,
+    ) -> Stored<Vec<Operation>>;
+    /// Cancels an operation: its open assignments end, the unspent part is given back. Cancelling again changes
+    /// nothing. `None` where there is no such operation.
+    async fn cancel(
+        &self,
+        id: OperationId,
+        at: DateTime<Utc>,
+    ) -> Stored<Option<(Operation, Vec<Change>)>>;
+    /// What is needed to read results of these operations; unknown ones are left out.
+    async fn briefs(&self, ids: Vec<OperationId>) -> Stored<Vec<Brief>>;
+    /// Takes reports in order, all in one transaction; one outcome for each.
+    async fn record(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>>;
+    /// Results of an operation with a number above `after`, in order: at most `limit`, and no more after
+    /// the documents exceed `most_bytes` together. The raw bytes are left empty.
+    async fn results(
+        &self,
+        id: OperationId,
+        after: u64,
+        limit: usize,
+        most_bytes: usize,
+    ) -> Stored<Vec<ResultRow>>;
+    /// The raw bytes of one result.
+    async fn raw(&self, id: OperationId, seq: u64) -> Stored<Option<(ContentFormat, Bytes)>>;
+    /// Ends what only time ends, at most `limit` assignments a call: what was never delivered in time expires and is
+    /// given back, what runs past its stop time and grace is finished.
+    async fn end_overdue(&self, now: DateTime<Utc>, limit: usize) -> Stored<Vec<Change>>;
+    /// Forgets idempotency keys made before.
+    async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()>;
+    /// Whether it answers.
+    async fn ping(&self) -> Stored<()>;
+}
+
+/// All of it.
+pub(crate) trait Store: UserStore + ProbeStore + OperationStore {}
+impl<T: UserStore + ProbeStore + OperationStore> Store for T {}
