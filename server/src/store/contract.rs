@@ -1,0 +1,55 @@
+//! What every store must do, said once: each adapter's tests call [`run`] with a way to make an empty store. The
+//! subjects know the port only; what they expect of money and time is the design's, not an adapter's.
+
+use std::sync::Arc;
+
+use super::Store;
+use fixture::Hub;
+
+mod ending;
+mod fixture;
+mod keys;
+mod money;
+mod opening;
+mod probes;
+mod reading;
+mod recording;
+mod results;
+mod settling;
+mod users;
+
+/// Calls each subject with a store of its own; its name is printed, so that a failure says whose it is.
+macro_rules! subjects {
+    ($make:ident: $($module:ident: $($subject:ident),+;)+) => {
+        $($(
+            eprintln!(concat!("contract: ", stringify!($module), "::", stringify!($subject)));
+            Box::pin($module::$subject(Hub::over($make().await))).await;
+        )+)+
+    };
+}
+
+/// Holds a kind of store to the whole contract.
+pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
+    subjects! { make:
+        users: register_and_are_found, keep_their_address_to_themselves, change_their_password,
+            get_grants_with_an_entry, cannot_get_more_than_a_balance_holds, read_their_ledger_in_pages;
+        probes: register_and_are_found, are_listed_newest_first, change_what_is_given, rotate_their_token,
+            disappear_when_deleted, give_back_what_was_open_when_deleted;
+        keys: make_a_probe_once, open_an_operation_once, grant_once, belong_to_one_request, leave_refusals_alone,
+            are_forgotten;
+        opening: charges_and_assigns, leaves_out_who_cannot, refuses_when_nobody_is_left,
+            refuses_what_is_not_paid_for, takes_thousands_of_probes, sells_no_credit_twice;
+        recording: follows_the_states, accepts_what_lies_ahead, gives_back_what_is_refused,
+            finishes_what_ends, notes_what_does_not_fit, delivers_again_after_a_loss;
+        results: are_stored_once_and_numbered, come_back_as_they_were, count_only_where_assigned,
+            stop_at_the_plan, stop_after_the_stop_time, accept_by_themselves, reward_only_what_measured,
+            count_when_begun_before_a_cancel, are_read_in_bounds, of_one_batch_are_one;
+        settling: keeps_what_a_probe_says, accepts_what_it_holds, offers_again_what_it_lost, ends_what_is_too_late,
+            cancels_what_is_not_wanted, offers_the_oldest_first, refuses_a_deleted_probe;
+        ending: cancels_and_gives_back, keeps_paid_what_may_have_run, cancels_once, leaves_alone_what_has_ended,
+            expires_what_nobody_took, finishes_what_ran_its_time, ends_a_few_at_a_time;
+        reading: lists_operations_newest_first, finds_what_is_pending, gives_briefs, answers;
+    }
+    eprintln!("contract: money::never_goes_astray");
+    Box::pin(money::never_goes_astray(make)).await;
+}

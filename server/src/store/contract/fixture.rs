@@ -1,0 +1,347 @@
+//! A store with short words for what the subjects do often. Every plan is made at [`noon`].
+
+use std::{
+    collections::HashSet,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, TimeZone, Utc};
+use probe_protocol::{
+    ContentFormat, Hello, Kind, OperationId, ProbeId, ResultFormat, Schedule, UserId, Whole,
+};
+
+use crate::{
+    domain::{
+        Assignment, AssignmentState, Candidate, Location, Offline, Operation, Plan, Refusal,
+        credits, operation,
+    },
+    store::{
+        Change, Created, IdempotencyKey, NewProbe, NewResult, NewUser, Opened, Outcome, Report,
+        Store, Stored, Verdict, What,
+    },
+};
+
+/// Targets of every plan; pings, so this is the price of one run too.
+pub(super) const RUN_PRICE: i64 = 2;
+
+/// When everything begins.
+pub(super) fn noon() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap()
+}
+
+/// So many minutes after noon.
+pub(super) fn at(minutes: i64) -> DateTime<Utc> {
+    noon() + TimeDelta::minutes(minutes)
+}
+
+/// An empty store.
+#[derive(Clone)]
+pub(super) struct Hub(Arc<dyn Store>);
+
+impl Deref for Hub {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl Hub {
+    pub(super) fn over(store: Arc<dyn Store>) -> Self {
+        Self(store)
+    }
+
+    /// Somebody with so many credits.
+    pub(super) async fn somebody(&self, credits: i64) -> UserId {
+        let user = self.create_user(new_user(&fresh_email())).await.unwrap();
+        if credits > 0 {
+            self.grant(user.id, credits, noon(), None).await.unwrap();
+        }
+        user.id
+    }
+
+    /// A probe that never said hello: it can run anything.
+    pub(super) async fn host(&self, owner: UserId) -> ProbeId {
+        let made = self.create_probe(new_probe(owner), None).await;
+        made.unwrap().into_inner().id
+    }
+
+    /// Somebody with 1,000 credits, and a probe of somebody else.
+    pub(super) async fn pair(&self) -> (UserId, ProbeId) {
+        let host = self.somebody(0).await;
+        (self.somebody(1000).await, self.host(host).await)
+    }
+
+    pub(super) async fn try_open(
+        &self,
+        plan: Plan,
+        probes: &[ProbeId],
+    ) -> Stored<Result<Created<Opened>, Refusal>> {
+        self.open(plan, probes.iter().map(|&id| online(id)).collect(), None)
+            .await
+    }
+
+    /// Opens an operation on these probes.
+    pub(super) async fn opened(&self, plan: Plan, probes: &[ProbeId]) -> OperationId {
+        match self.try_open(plan, probes).await.unwrap().unwrap() {
+            Created::New(opened) => opened.operation.plan.id,
+            Created::Before(_) => panic!("was opened before"),
+        }
+    }
+
+    /// One report.
+    pub(super) async fn report(
+        &self,
+        operation: OperationId,
+        probe: ProbeId,
+        at: DateTime<Utc>,
+        what: What,
+    ) -> Outcome {
+        let report = Report {
+            probe,
+            operation,
+            at,
+            what,
+        };
+        self.record(Arc::new(vec![report])).await.unwrap().remove(0)
+    }
+
+    /// Reports a result whose run began when it is reported.
+    pub(super) async fn send(
+        &self,
+        operation: OperationId,
+        probe: ProbeId,
+        at: DateTime<Utc>,
+        code: &str,
+    ) -> Outcome {
+        self.report(operation, probe, at, measured(code, at)).await
+    }
+
+    /// Reports that it was delivered and accepted.
+    pub(super) async fn accept(
+        &self,
+        operation: OperationId,
+        probe: ProbeId,
+        at: DateTime<Utc>,
+    ) -> Outcome {
+        self.report(operation, probe, at, What::Delivered).await;
+        self.report(operation, probe, at, What::Accepted).await
+    }
+
+    pub(super) async fn assignment(&self, operation: OperationId, probe: ProbeId) -> Assignment {
+        let found = self.assignments(operation).await.unwrap();
+        found.into_iter().find(|it| it.probe == probe).unwrap()
+    }
+
+    pub(super) async fn state(&self, operation: OperationId, probe: ProbeId) -> AssignmentState {
+        self.assignment(operation, probe).await.state
+    }
+
+    pub(super) async fn kept(&self, operation: OperationId) -> Operation {
+        self.operation(operation).await.unwrap().unwrap()
+    }
+
+    pub(super) async fn balance(&self, user: UserId) -> i64 {
+        self.user(user).await.unwrap().unwrap().credits
+    }
+
+    pub(super) async fn load(&self, probe: ProbeId) -> i64 {
+        self.probe(probe).await.unwrap().unwrap().load
+    }
+
+    /// Credits given back to a user, one number an entry, oldest first.
+    pub(super) async fn refunds(&self, user: UserId) -> Vec<i64> {
+        let mut ledger = self.ledger(user, None, usize::MAX).await.unwrap();
+        ledger.reverse();
+        ledger
+            .iter()
+            .filter(|entry| entry.reason == credits::LedgerReason::Refund)
+            .map(|entry| entry.amount)
+            .collect()
+    }
+
+    /// Holds what is kept to what must always be true. `probes` are those that were not deleted.
+    pub(super) async fn check(
+        &self,
+        users: &[UserId],
+        probes: &[ProbeId],
+        operations: &[OperationId],
+    ) {
+        for &user in users {
+            self.check_ledger(user).await;
+        }
+        let mut open = Vec::new();
+        for &operation in operations {
+            let kept = self.kept(operation).await;
+            let assignments = self.assignments(operation).await.unwrap();
+            let planned: i64 = assignments
+                .iter()
+                .map(|it| i64::from(it.planned_runs))
+                .sum();
+            let price = i64::from(kept.plan.run_price);
+            assert_eq!(kept.charged - kept.refunded, price * planned);
+            assert!(assignments.iter().all(|it| it.results <= it.planned_runs));
+            let ended = assignments.iter().all(|it| it.state.is_ended());
+            assert_eq!(kept.ended_at.is_some(), ended);
+            self.check_numbers(&kept, &assignments).await;
+            open.extend(
+                assignments
+                    .iter()
+                    .filter(|it| !it.state.is_ended())
+                    .map(|it| (it.probe, price)),
+            );
+        }
+        for &probe in probes {
+            let prices = open.iter().filter(|(of, _)| *of == probe);
+            let load: i64 = prices.map(|(_, price)| price).sum();
+            assert_eq!(self.load(probe).await, load);
+        }
+    }
+
+    async fn check_ledger(&self, user: UserId) {
+        let mut ledger = self.ledger(user, None, usize::MAX).await.unwrap();
+        ledger.reverse();
+        let mut balance = 0;
+        for entry in &ledger {
+            balance += entry.amount;
+            assert!(balance >= 0 && entry.amount != 0);
+            assert_eq!(entry.balance, balance);
+        }
+        assert_eq!(self.balance(user).await, balance);
+    }
+
+    async fn check_numbers(&self, kept: &Operation, assignments: &[Assignment]) {
+        let rows = self.results(kept.plan.id, 0, usize::MAX, usize::MAX);
+        let rows = rows.await.unwrap();
+        let numbers: Vec<u64> = rows.iter().map(|row| row.seq).collect();
+        assert_eq!(numbers, (1..=kept.last_seq).collect::<Vec<_>>());
+        let names: HashSet<_> = rows
+            .iter()
+            .map(|row| (row.probe, &row.result.code))
+            .collect();
+        assert_eq!(names.len(), rows.len());
+        for it in assignments {
+            let of_probe = rows.iter().filter(|row| row.probe == it.probe);
+            assert_eq!(of_probe.count(), it.results as usize);
+        }
+    }
+}
+
+pub(super) fn fresh_email() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    format!("u{}@example.org", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(super) fn new_user(email: &str) -> NewUser {
+    NewUser {
+        email: email.to_owned(),
+        password_hash: "$argon2id$".to_owned(),
+        is_superuser: false,
+        created_at: noon(),
+    }
+}
+
+pub(super) fn new_probe(owner: UserId) -> NewProbe {
+    NewProbe {
+        owner,
+        name: Some("cellar".to_owned()),
+        location: Location {
+            longitude: -58.37,
+            latitude: -34.6,
+        },
+        created_at: noon(),
+    }
+}
+
+pub(super) fn online(probe: ProbeId) -> Candidate {
+    Candidate {
+        probe,
+        connected: Some(0),
+    }
+}
+
+pub(super) fn key(user: UserId, key: &str, fingerprint: &str) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey {
+        user,
+        key: key.to_owned(),
+        fingerprint: fingerprint.to_owned(),
+    })
+}
+
+/// A ping of two targets, once.
+pub(super) fn once(owner: UserId) -> Plan {
+    Plan {
+        id: OperationId::new(),
+        owner,
+        kind: Kind::Ping,
+        params: serde_json::json!({ "probecount": 3 }),
+        targets: serde_json::from_str(r#"["192.0.2.1", "example.org"]"#).unwrap(),
+        schedule: None,
+        result_format: ResultFormat::Json,
+        offline: Offline::Skip,
+        run_price: credits::run_price(Kind::Ping, 2),
+        planned_runs: 1,
+        created_at: noon(),
+        expires_at: noon() + operation::ONCE_WAITS,
+    }
+}
+
+/// The same every minute until ten past twelve: nine runs.
+pub(super) fn nine_runs(owner: UserId) -> Plan {
+    let schedule = Schedule {
+        cron: "* * * * *".parse().unwrap(),
+        times_per_minute: Whole::new(1).unwrap(),
+        stop_time: at(10),
+    };
+    Plan {
+        planned_runs: operation::planned_runs(Some(&schedule), noon()),
+        expires_at: schedule.stop_time,
+        schedule: Some(schedule),
+        ..once(owner)
+    }
+}
+
+pub(super) fn new_result(code: &str, started_at: DateTime<Utc>) -> NewResult {
+    NewResult {
+        code: code.to_owned().try_into().unwrap(),
+        format: ContentFormat::Warts,
+        raw: Bytes::from_static(b"\x12\x05raw"),
+        document: r#"[{"type":"ping"}]"#.to_owned(),
+        summary: r#"{"sent":3}"#.to_owned(),
+        undecoded: 0,
+        measured: true,
+        started_at,
+        finished_at: started_at + TimeDelta::seconds(2),
+        clock: None,
+    }
+}
+
+pub(super) fn measured(code: &str, started_at: DateTime<Utc>) -> What {
+    What::Result(Box::new(new_result(code, started_at)))
+}
+
+pub(super) fn hello(total_credits: u32, assignments: &[OperationId]) -> Hello {
+    Hello {
+        agent: "pladmed-probe".to_owned(),
+        version: "1.0".to_owned(),
+        capabilities: vec![Kind::Ping, Kind::Dns],
+        total_credits,
+        in_use_credits: 0,
+        assignments: assignments.to_vec(),
+    }
+}
+
+/// The verdict and the state that it changed to.
+pub(super) fn brief(outcome: &Outcome) -> (Verdict, Option<AssignmentState>) {
+    (outcome.verdict, outcome.changed.map(|change| change.state))
+}
+
+/// The states that were changed to.
+pub(super) fn states(changes: &[Change]) -> Vec<AssignmentState> {
+    changes.iter().map(|change| change.state).collect()
+}

@@ -1,0 +1,134 @@
+//! Probes: registration, lists, changes, deletion.
+
+use probe_protocol::ProbeId;
+
+use super::fixture::{Hub, RUN_PRICE, at, hello, new_probe, nine_runs, noon, once, states};
+use crate::{
+    domain::{AssignmentState, Location, probe::ProbeCard},
+    store::{Created, Verdict},
+};
+
+pub(super) async fn register_and_are_found(hub: Hub) {
+    let owner = hub.somebody(0).await;
+    let made = hub.create_probe(new_probe(owner), None).await.unwrap();
+    let Created::New(probe) = made else {
+        panic!("was made before")
+    };
+    assert_eq!(
+        (probe.owner, probe.token_generation, probe.load),
+        (owner, 1, 0)
+    );
+    assert_eq!((&probe.agent, probe.last_seen), (&None, None));
+    assert_eq!(hub.probe(probe.id).await.unwrap(), Some(probe));
+    assert_eq!(hub.probe(ProbeId::new()).await.unwrap(), None);
+}
+
+pub(super) async fn are_listed_newest_first(hub: Hub) {
+    let (one, two) = (hub.somebody(0).await, hub.somebody(0).await);
+    let mut all = Vec::new();
+    for owner in [one, two, one, one, two] {
+        all.push((hub.host(owner).await, owner));
+    }
+    all.sort();
+    all.reverse();
+    for owner in [None, Some(one), Some(two)] {
+        let (mut before, mut seen) = (None, Vec::new());
+        loop {
+            let page = hub.probes(owner, before, 2).await.unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            seen.extend(page.iter().map(|probe| probe.id));
+        }
+        let expected = all
+            .iter()
+            .filter(|(_, of)| owner.is_none_or(|it| it == *of));
+        assert_eq!(seen, expected.map(|(id, _)| *id).collect::<Vec<_>>());
+    }
+    let asked = vec![all[0].0, ProbeId::new(), all[3].0];
+    let mut found: Vec<_> = hub.probes_by_id(asked).await.unwrap();
+    found.sort_by_key(|probe| probe.id);
+    let found: Vec<_> = found.iter().map(|probe| probe.id).collect();
+    assert_eq!(found, [all[3].0, all[0].0]);
+}
+
+pub(super) async fn change_what_is_given(hub: Hub) {
+    let id = hub.host(hub.somebody(0).await).await;
+    let before = hub.probe(id).await.unwrap().unwrap();
+    let card = ProbeCard {
+        name: Some("attic".to_owned()),
+        location: None,
+    };
+    let changed = hub.change_probe(id, card).await.unwrap().unwrap();
+    assert_eq!(changed.name.as_deref(), Some("attic"));
+    assert_eq!(changed.location, before.location);
+    let moved = Location {
+        longitude: 1.5,
+        latitude: 2.5,
+    };
+    let card = ProbeCard {
+        name: None,
+        location: Some(moved),
+    };
+    let changed = hub.change_probe(id, card.clone()).await.unwrap().unwrap();
+    assert_eq!(changed.name.as_deref(), Some("attic"));
+    assert_eq!(changed.location, moved);
+    assert_eq!(hub.probe(id).await.unwrap(), Some(changed));
+    let nobody = hub.change_probe(ProbeId::new(), card).await.unwrap();
+    assert_eq!(nobody, None);
+}
+
+pub(super) async fn rotate_their_token(hub: Hub) {
+    let id = hub.host(hub.somebody(0).await).await;
+    let rotated = hub.rotate_token(id).await.unwrap().unwrap();
+    assert_eq!(rotated.token_generation, 2);
+    assert_eq!(hub.probe(id).await.unwrap(), Some(rotated));
+    assert_eq!(hub.rotate_token(ProbeId::new()).await.unwrap(), None);
+}
+
+pub(super) async fn disappear_when_deleted(hub: Hub) {
+    let (payer, probe) = hub.pair().await;
+    let owner = hub.probe(probe).await.unwrap().unwrap().owner;
+    let operation = hub.opened(nine_runs(payer), &[probe]).await;
+    hub.accept(operation, probe, noon()).await;
+    hub.send(operation, probe, at(1), "a").await;
+    let changes = hub.delete_probe(probe, at(2)).await.unwrap().unwrap();
+    assert_eq!(states(&changes), [AssignmentState::Cancelled]);
+    assert!(changes[0].operation_ended);
+    assert_eq!(hub.probe(probe).await.unwrap(), None);
+    assert_eq!(hub.probes(None, None, 9).await.unwrap(), []);
+    assert_eq!(hub.probes(Some(owner), None, 9).await.unwrap(), []);
+    assert_eq!(hub.probes_by_id(vec![probe]).await.unwrap(), []);
+    assert_eq!(hub.pending(vec![probe], 9).await.unwrap(), []);
+    assert_eq!(hub.rotate_token(probe).await.unwrap(), None);
+    assert_eq!(hub.delete_probe(probe, at(3)).await.unwrap(), None);
+    let card = ProbeCard {
+        name: None,
+        location: None,
+    };
+    assert_eq!(hub.change_probe(probe, card).await.unwrap(), None);
+    let refused = hub.try_open(once(payer), &[probe]).await.unwrap();
+    assert!(refused.is_err());
+    // Results stay, and what was measured before the deletion still counts.
+    let rows = hub.results(operation, 0, 9, 9999).await.unwrap();
+    assert_eq!((rows.len(), rows[0].probe), (1, probe));
+    let late = hub.send(operation, probe, at(2), "b").await;
+    assert_eq!(late.verdict, Verdict::New { seq: 2 });
+    assert_eq!(hub.balance(owner).await, 20);
+}
+
+pub(super) async fn give_back_what_was_open_when_deleted(hub: Hub) {
+    let (payer, probe) = hub.pair().await;
+    let other = hub.somebody(100).await;
+    let running = hub.opened(nine_runs(payer), &[probe]).await;
+    let waiting = hub.opened(nine_runs(other), &[probe]).await;
+    hub.accept(running, probe, noon()).await;
+    hub.settle(probe, hello(1000, &[running]), at(1), 9)
+        .await
+        .unwrap();
+    let changes = hub.delete_probe(probe, at(4)).await.unwrap().unwrap();
+    assert_eq!(states(&changes), [AssignmentState::Cancelled; 2]);
+    // Minutes 5 to 9 of the running one lie ahead; nothing of the waiting one ran.
+    assert_eq!(hub.refunds(payer).await, [5 * RUN_PRICE]);
+    assert_eq!(hub.refunds(other).await, [9 * RUN_PRICE]);
+    hub.check(&[payer, other], &[], &[running, waiting]).await;
+}

@@ -1,0 +1,113 @@
+//! The embedded store: one SQLite file, one hub.
+//!
+//! Writes go to one thread ([`writer`]) that commits them in groups and answers after the commit; reads run on
+//! connections of their own ([`readers`]). Every method of the port is one function over a connection in the module
+//! named after its subject; rules come from `domain`, these modules only apply them. Nothing here knows of sessions,
+//! buses or HTTP.
+
+use std::{fs::File, path::Path};
+
+use rusqlite::Connection;
+
+use super::Stored;
+use open::Watch;
+use readers::Readers;
+use writer::Writer;
+
+mod assignments;
+mod balance;
+mod codec;
+mod error;
+mod keys;
+mod open;
+mod opening;
+mod operations;
+mod probes;
+mod readers;
+mod recording;
+mod results;
+mod settling;
+#[cfg(test)]
+mod tests;
+mod users;
+mod writer;
+
+pub(crate) use open::OpenError;
+
+/// Connections that read: as many as queries of a small machine run at the same time.
+const READERS: usize = 4;
+
+/// A store in a file.
+#[derive(Debug)]
+pub(crate) struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it where there is none and brings its schema up to date. Blocks; meant for the start.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it is in use, newer than this program, or cannot be used.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_watched(path, None)
+    }
+
+    fn open_watched(path: &Path, watch: Option<&Watch>) -> Result<Self, OpenError> {
+        Self::open_locked(path, Some(open::lock(path)?), watch)
+    }
+
+    /// Opens the file for a command beside a hub that may be running on it. Blocks; meant for a few writes.
+    ///
+    /// # Errors
+    /// [`OpenError`]; in use when the schema would have to change under a running hub.
+    pub(crate) fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        let lock = match open::lock(path) {
+            Ok(lock) => Some(lock),
+            Err(OpenError::InUse(_)) if open::is_current(path)? => None,
+            Err(error) => return Err(error),
+        };
+        Self::open_locked(path, lock, None)
+    }
+
+    fn open_locked(
+        path: &Path,
+        lock: Option<File>,
+        watch: Option<&Watch>,
+    ) -> Result<Self, OpenError> {
+        let connection = open::writer(path, watch)?;
+        let readers = (0..READERS)
+            .map(|_| open::reader(path, watch))
+            .collect::<Result<Vec<_>, _>>()?;
+        let writer = Writer::start(connection, lock).map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            writer,
+            readers: Readers::new(readers),
+        })
+    }
+
+    /// Takes no more writes, and waits until those that were taken are on disk and the log is part of the file.
+    /// Blocks; dropping the store does the same.
+    pub(crate) fn close(&self) {
+        self.writer.close();
+    }
+
+    async fn write<T, F>(&self, work: F) -> Stored<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Stored<T> + Send + 'static,
+    {
+        self.writer.write(work).await
+    }
+
+    async fn read<T, F>(&self, work: F) -> Stored<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Stored<T> + Send + 'static,
+    {
+        self.readers.read(work).await
+    }
+}

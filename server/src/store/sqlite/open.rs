@@ -1,0 +1,223 @@
+//! Opening the file: the lock beside it, the settings of every connection, the migrations.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{
+    Connection, OpenFlags, TransactionBehavior,
+    trace::{TraceEvent, TraceEventCodes},
+};
+
+/// The migrations in order; the number of a migration is its place, from 1. One that was released never changes.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+/// Marks the file as ours, for `file(1)` and against mistakes: "PLAD".
+const APPLICATION_ID: i64 = 0x504c_4144;
+/// Longest a connection waits for a lock of another program, such as a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements each connection keeps prepared: all that there are.
+const STATEMENTS: usize = 128;
+/// Pages of the writer's cache in KiB (negative by SQLite's convention): the hot ends of all indexes.
+const WRITER_CACHE: i64 = -32 * 1024;
+/// The log is cut back to this many bytes after a checkpoint, should a burst have made it grow.
+const LOG_SIZE: i64 = 64 * 1024 * 1024;
+
+/// Why a file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The directory or the lock cannot be used.
+    #[error("cannot use {path}: {source}")]
+    Io {
+        /// Of what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("{0} is in use by another hub; one embedded store serves one hub")]
+    InUse(PathBuf),
+    /// Written by a later version of this program.
+    #[error(
+        "{path} was written by a newer version of this program (schema {found}, known up to {known}); update it"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// A database of something else.
+    #[error("{0} is not a store of this program")]
+    Foreign(PathBuf),
+    /// The file system does not allow a write-ahead log.
+    #[error("{0} lies where a write-ahead log is not possible (a network file system?)")]
+    NoLog(PathBuf),
+    /// SQLite says no.
+    #[error("cannot open {path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+/// Sees every statement that runs; for tests.
+pub(super) type Watch = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Takes the lock beside the file: SQLite would let two hubs in, each sure to be the only writer.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let at = PathBuf::from(name);
+    let failed = |source| OpenError::Io {
+        path: at.clone(),
+        source,
+    };
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(failed)?;
+    }
+    let file = private(&at).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Opens or makes a file that only its owner may read: it holds password hashes.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Opens the connection that writes, with the newest schema.
+pub(super) fn writer(path: &Path, watch: Option<&Watch>) -> Result<Connection, OpenError> {
+    let failed = |source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    private(path).map_err(|source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut connection = Connection::open(path).map_err(failed)?;
+    check(&connection, path)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(failed)?;
+    if mode != "wal" {
+        return Err(OpenError::NoLog(path.to_owned()));
+    }
+    set_up(&mut connection, watch, false).map_err(failed)?;
+    migrate(&mut connection).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Opens a connection that reads.
+pub(super) fn reader(path: &Path, watch: Option<&Watch>) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        set_up(&mut connection, watch, true)?;
+        Ok(connection)
+    };
+    open().map_err(|source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn set_up(connection: &mut Connection, watch: Option<&Watch>, reads: bool) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    if reads {
+        connection.pragma_update(None, "query_only", true)?;
+    } else {
+        // An answer means that it is on disk, also when the power fails in the next moment.
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
+        connection.pragma_update_and_check(None, "journal_size_limit", LOG_SIZE, |_| Ok(()))?;
+    }
+    if let Some(watch) = watch.map(Arc::clone) {
+        let see = move |event: TraceEvent<'_>| {
+            if let TraceEvent::Stmt(_, sql) = event {
+                watch(sql);
+            }
+        };
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(see))?;
+    }
+    Ok(())
+}
+
+fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, pragma, |row| row.get(0))
+}
+
+/// Refuses what this program must not touch, before it changes a byte.
+fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let read = || -> rusqlite::Result<(i64, i64, i64)> {
+        Ok((
+            number(connection, "application_id")?,
+            number(connection, "user_version")?,
+            connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?,
+        ))
+    };
+    let (application, found, things) = read().map_err(|source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    })?;
+    if application != APPLICATION_ID && things > 0 {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let known = newest();
+    if found > known {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(())
+}
+
+/// Whether the file has the newest schema already.
+pub(super) fn is_current(path: &Path) -> Result<bool, OpenError> {
+    let connection = reader(path, None)?;
+    let version = number(&connection, "user_version");
+    version
+        .map(|version| version == newest())
+        .map_err(|source| OpenError::Sqlite {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Applies what is missing in one transaction: after a crash either all of it is there or nothing.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let applied = number(&transaction, "user_version")?;
+    let applied = usize::try_from(applied).unwrap_or(0);
+    for migration in MIGRATIONS.iter().skip(applied) {
+        transaction.execute_batch(migration)?;
+    }
+    if applied < MIGRATIONS.len() {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", newest())?;
+    }
+    transaction.commit()
+}

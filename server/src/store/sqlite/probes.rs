@@ -1,0 +1,233 @@
+//! Probes: registration, lists, changes, deletion.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use probe_protocol::{Hello, ProbeId, UserId};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    SqliteStore, assignments,
+    codec::{self, as_kept, json, maybe_time, ms, parsed, time},
+    keys, settling,
+};
+use crate::{
+    domain::{
+        Location, Plan, Probe,
+        operation::remaining_runs,
+        probe::{Agent, ProbeCard},
+    },
+    store::{Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, StoreError, Stored},
+};
+
+#[async_trait]
+impl ProbeStore for SqliteStore {
+    async fn create_probe(
+        &self,
+        probe: NewProbe,
+        key: Option<IdempotencyKey>,
+    ) -> Stored<Created<Probe>> {
+        self.write(move |connection| create(connection, probe, key.as_ref()))
+            .await
+    }
+
+    async fn probe(&self, id: ProbeId) -> Stored<Option<Probe>> {
+        self.read(move |connection| one(connection, id)).await
+    }
+
+    async fn probes(
+        &self,
+        owner: Option<UserId>,
+        before: Option<ProbeId>,
+        limit: usize,
+    ) -> Stored<Vec<Probe>> {
+        self.read(move |connection| list(connection, owner, before, limit))
+            .await
+    }
+
+    async fn probes_by_id(&self, ids: Vec<ProbeId>) -> Stored<Vec<Probe>> {
+        self.read(move |connection| by_id(connection, &ids)).await
+    }
+
+    async fn change_probe(&self, id: ProbeId, card: ProbeCard) -> Stored<Option<Probe>> {
+        self.write(move |connection| change(connection, id, &card))
+            .await
+    }
+
+    async fn rotate_token(&self, id: ProbeId) -> Stored<Option<Probe>> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached(ROTATE)?
+                .execute([id.to_string()])?;
+            one(connection, id)
+        })
+        .await
+    }
+
+    async fn delete_probe(&self, id: ProbeId, at: DateTime<Utc>) -> Stored<Option<Vec<Change>>> {
+        self.write(move |connection| delete(connection, id, at))
+            .await
+    }
+
+    async fn settle(
+        &self,
+        id: ProbeId,
+        hello: Hello,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Settled> {
+        self.write(move |connection| settling::settle(connection, id, &hello, at, limit))
+            .await
+    }
+
+    async fn pending(&self, probes: Vec<ProbeId>, limit: usize) -> Stored<Vec<(ProbeId, Plan)>> {
+        self.read(move |connection| settling::pending(connection, &probes, limit))
+            .await
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Probe> {
+    let agent = match row.get("agent")? {
+        None => None,
+        Some(name) => Some(Agent {
+            name,
+            version: row.get("agent_version")?,
+            capabilities: json(row, "capabilities")?,
+            total_credits: row.get("total_credits")?,
+        }),
+    };
+    Ok(Probe {
+        id: parsed(row, "id")?,
+        owner: parsed(row, "owner")?,
+        name: row.get("name")?,
+        location: Location {
+            longitude: row.get("longitude")?,
+            latitude: row.get("latitude")?,
+        },
+        token_generation: row.get("token_generation")?,
+        created_at: time(row, "created_at_ms")?,
+        last_seen: maybe_time(row, "last_seen_ms")?,
+        agent,
+        load: row.get("load")?,
+    })
+}
+
+const CREATE: &str = "insert into probes (id, owner, name, longitude, latitude, created_at_ms)
+    values (?1, ?2, ?3, ?4, ?5, ?6)";
+
+fn create(
+    connection: &Connection,
+    new: NewProbe,
+    key: Option<&IdempotencyKey>,
+) -> Stored<Created<Probe>> {
+    if let Some(known) = keys::find(connection, key)? {
+        return made_before(connection, &known.subject).map(Created::Before);
+    }
+    let probe = Probe {
+        id: ProbeId::new(),
+        owner: new.owner,
+        name: new.name,
+        location: new.location,
+        token_generation: 1,
+        created_at: as_kept(new.created_at),
+        last_seen: None,
+        agent: None,
+        load: 0,
+    };
+    let id = probe.id.to_string();
+    connection.prepare_cached(CREATE)?.execute(params![
+        id,
+        probe.owner.to_string(),
+        probe.name,
+        probe.location.longitude,
+        probe.location.latitude,
+        ms(probe.created_at),
+    ])?;
+    keys::keep(connection, key, &id, None, probe.created_at)?;
+    Ok(Created::New(probe))
+}
+
+const MADE_BEFORE: &str = "select * from probes where id = ?1";
+
+/// What a repeated registration made, even where it was deleted since: the request was carried out.
+fn made_before(connection: &Connection, id: &str) -> Stored<Probe> {
+    let mut statement = connection.prepare_cached(MADE_BEFORE)?;
+    statement
+        .query_row([id], read)
+        .optional()?
+        .ok_or_else(|| StoreError::Corrupt(format!("an idempotency key names no probe: {id}")))
+}
+
+const ONE: &str = "select * from probes where id = ?1 and deleted_at_ms is null";
+
+/// A probe that was not deleted.
+pub(super) fn one(connection: &Connection, id: ProbeId) -> Stored<Option<Probe>> {
+    let mut statement = connection.prepare_cached(ONE)?;
+    Ok(statement.query_row([id.to_string()], read).optional()?)
+}
+
+const ALL: &str = "select * from probes where id < ?1 and deleted_at_ms is null
+    order by id desc limit ?2";
+const OF_OWNER: &str = "select * from probes where owner = ?3 and id < ?1 and deleted_at_ms is null
+    order by id desc limit ?2";
+
+/// Above every identifier.
+pub(super) const AFTER_ALL_IDS: &str = "g";
+
+fn list(
+    connection: &Connection,
+    owner: Option<UserId>,
+    before: Option<ProbeId>,
+    limit: usize,
+) -> Stored<Vec<Probe>> {
+    let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
+    let limit = codec::limit(limit);
+    let mut statement = connection.prepare_cached(if owner.is_some() { OF_OWNER } else { ALL })?;
+    let found = match owner {
+        Some(owner) => statement.query_map(params![before, limit, owner.to_string()], read)?,
+        None => statement.query_map(params![before, limit], read)?,
+    };
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+const BY_ID: &str = "select p.* from json_each(?1) asked cross join probes p on p.id = asked.value
+    where p.deleted_at_ms is null";
+
+/// These probes; unknown and deleted ones are left out.
+pub(super) fn by_id(connection: &Connection, ids: &[ProbeId]) -> Stored<Vec<Probe>> {
+    let mut statement = connection.prepare_cached(BY_ID)?;
+    let found = statement.query_map([serde_json::to_string(ids)?], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+const CHANGE: &str =
+    "update probes set name = coalesce(?2, name), longitude = coalesce(?3, longitude),
+    latitude = coalesce(?4, latitude) where id = ?1 and deleted_at_ms is null";
+
+fn change(connection: &Connection, id: ProbeId, card: &ProbeCard) -> Stored<Option<Probe>> {
+    connection.prepare_cached(CHANGE)?.execute(params![
+        id.to_string(),
+        card.name,
+        card.location.map(|location| location.longitude),
+        card.location.map(|location| location.latitude),
+    ])?;
+    one(connection, id)
+}
+
+const ROTATE: &str = "update probes set token_generation = token_generation + 1
+    where id = ?1 and deleted_at_ms is null";
+
+const DELETE: &str = "update probes set deleted_at_ms = ?2 where id = ?1 and deleted_at_ms is null";
+
+fn delete(connection: &Connection, id: ProbeId, at: DateTime<Utc>) -> Stored<Option<Vec<Change>>> {
+    let mut statement = connection.prepare_cached(DELETE)?;
+    if statement.execute(params![id.to_string(), ms(at)])? == 0 {
+        return Ok(None);
+    }
+    let mut changes = Vec::new();
+    for mut held in assignments::open_of_probe(connection, id)? {
+        let schedule = assignments::schedule(connection, held.assignment.operation)?;
+        let ahead = schedule.map(|schedule| remaining_runs(Some(&schedule), at));
+        changes.extend(assignments::cancel(connection, &mut held, ahead, at)?);
+    }
+    Ok(Some(changes))
+}

@@ -1,0 +1,157 @@
+//! What probes report: states and results, in order, in one transaction. A report that does not fit changes nothing
+//! and says so; it is never an error, for the next reports must not pay for it.
+
+use probe_protocol::{ProbeId, Rejection, UserId};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    assignments::{self, Held},
+    balance::{self, Cause},
+    codec::parsed,
+    results,
+};
+use crate::{
+    domain::{
+        AssignmentState,
+        admission::admit,
+        credits::{LedgerReason, REWARD},
+        lifecycle,
+    },
+    store::{Change, NewResult, Outcome, Report, Stored, Verdict, What},
+};
+
+/// Takes reports in order; one outcome for each.
+pub(super) fn record(connection: &Connection, reports: &[Report]) -> Stored<Vec<Outcome>> {
+    reports
+        .iter()
+        .map(|report| match &report.what {
+            What::Result(result) => take(connection, report, result),
+            state => Ok(Outcome {
+                verdict: Verdict::Noted,
+                changed: note(connection, report, state)?,
+            }),
+        })
+        .collect()
+}
+
+/// A report of a state.
+fn note(connection: &Connection, report: &Report, what: &What) -> Stored<Option<Change>> {
+    let Some(mut held) = assignments::one(connection, report.operation, report.probe)? else {
+        return Ok(None);
+    };
+    let held = &mut held;
+    let (planned, at) = (held.assignment.planned_runs, report.at);
+    match (what, held.assignment.state) {
+        (What::Delivered, _) => {
+            assignments::step(connection, held, AssignmentState::Delivered, planned, at)
+        }
+        (What::Accepted, AssignmentState::Accepted) => Ok(None),
+        (What::Accepted, _) => {
+            assignments::accept(connection, held, AssignmentState::Accepted, 0, at)
+        }
+        (What::Refused(reason), _) => {
+            held.assignment.reason = Some(lifecycle::short_reason(reason).to_owned());
+            let paid = lifecycle::paid_when_not_run(&held.assignment);
+            assignments::step(connection, held, AssignmentState::Refused, paid, at)
+        }
+        (What::Finished, AssignmentState::Accepted) => {
+            assignments::step(connection, held, AssignmentState::Finished, planned, at)
+        }
+        // It ran without the hub hearing that it would.
+        (What::Finished, _) => {
+            assignments::accept(connection, held, AssignmentState::Finished, 0, at)
+        }
+        (What::Result(_), _) => Ok(None),
+    }
+}
+
+const KNOWN: &str = "select 1 from operations where id = ?1";
+
+/// A result: stored once, numbered, counted, rewarded.
+fn take(connection: &Connection, report: &Report, result: &NewResult) -> Stored<Outcome> {
+    let said = |verdict| {
+        Ok(Outcome {
+            verdict,
+            changed: None,
+        })
+    };
+    if results::is_known(connection, report.operation, report.probe, &result.code)? {
+        return said(Verdict::Duplicate);
+    }
+    let Some(mut held) = assignments::one(connection, report.operation, report.probe)? else {
+        let known = connection
+            .prepare_cached(KNOWN)?
+            .exists([report.operation.to_string()])?;
+        return said(Verdict::Rejected(if known {
+            Rejection::NotAssigned
+        } else {
+            Rejection::UnknownOperation
+        }));
+    };
+    if let Err(why) = admit(&held.assignment, held.stop_time, result.started_at) {
+        return said(Verdict::Rejected(why));
+    }
+    let seq = results::insert(connection, report, result)?;
+    let changed = count(connection, &mut held, report)?;
+    if result.measured {
+        reward(connection, report)?;
+    }
+    Ok(Outcome {
+        verdict: Verdict::New { seq },
+        changed,
+    })
+}
+
+/// Counts a result: it shows that the probe runs the assignment, and may be the last one.
+fn count(connection: &Connection, held: &mut Held, report: &Report) -> Stored<Option<Change>> {
+    let mut changed = None;
+    let counted = held.assignment.results.saturating_add(1);
+    if matches!(
+        held.assignment.state,
+        AssignmentState::Pending | AssignmentState::Delivered
+    ) {
+        changed = assignments::accept(
+            connection,
+            held,
+            AssignmentState::Accepted,
+            counted,
+            report.at,
+        )?;
+    }
+    assignments::count(connection, held)?;
+    held.assignment.results = counted;
+    let planned = held.assignment.planned_runs;
+    if counted >= planned {
+        let ended = assignments::step(
+            connection,
+            held,
+            AssignmentState::Finished,
+            planned,
+            report.at,
+        )?;
+        changed = ended.or(changed);
+    }
+    Ok(changed)
+}
+
+const HOST: &str = "select owner from probes where id = ?1";
+
+/// Rewards whoever hosts the probe.
+fn reward(connection: &Connection, report: &Report) -> Stored<()> {
+    let cause = Cause {
+        reason: LedgerReason::Reward,
+        operation: Some(report.operation),
+        probe: Some(report.probe),
+        at: report.at,
+    };
+    match host(connection, report.probe)? {
+        Some(host) => balance::credit(connection, host, REWARD, cause),
+        None => Ok(()),
+    }
+}
+
+fn host(connection: &Connection, probe: ProbeId) -> Stored<Option<UserId>> {
+    let mut statement = connection.prepare_cached(HOST)?;
+    let found = statement.query_row([probe.to_string()], |row| parsed(row, "owner"));
+    Ok(found.optional()?)
+}

@@ -1,0 +1,131 @@
+//! Results: stored once under the next number of their operation, read in that order.
+
+use bytes::Bytes;
+use probe_protocol::{ContentFormat, OperationId, ProbeId, ResultCode};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::codec::{self, ms, parsed, time, whole, word};
+use crate::store::{Clock, NewResult, Report, ResultRow, Stored};
+
+const IS_KNOWN: &str = "select 1 from results where operation = ?1 and probe = ?2 and code = ?3";
+
+/// Whether a result of that name is stored.
+pub(super) fn is_known(
+    connection: &Connection,
+    operation: OperationId,
+    probe: ProbeId,
+    code: &ResultCode,
+) -> Stored<bool> {
+    let mut statement = connection.prepare_cached(IS_KNOWN)?;
+    Ok(statement.exists(params![
+        operation.to_string(),
+        probe.to_string(),
+        code.as_str()
+    ])?)
+}
+
+const NEXT_SEQ: &str =
+    "update operations set last_seq = last_seq + 1 where id = ?1 returning last_seq";
+const INSERT: &str = "insert into results (operation, seq, probe, code, format, undecoded, measured, rewarded,
+    received_at_ms, started_at_ms, finished_at_ms, clock_offset_us, clock_error_us, summary, document, raw)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+/// Stores a result; its number.
+pub(super) fn insert(connection: &Connection, report: &Report, result: &NewResult) -> Stored<u64> {
+    let operation = report.operation.to_string();
+    let mut next = connection.prepare_cached(NEXT_SEQ)?;
+    let seq: i64 = next.query_row([&operation], |row| row.get(0))?;
+    connection.prepare_cached(INSERT)?.execute(params![
+        operation,
+        seq,
+        report.probe.to_string(),
+        result.code.as_str(),
+        result.format.as_str(),
+        result.undecoded,
+        result.measured,
+        // What is stored was planned and paid for, so whatever measured something is rewarded.
+        result.measured,
+        ms(report.at),
+        ms(result.started_at),
+        ms(result.finished_at),
+        result.clock.map(|clock| clock.offset_us),
+        result.clock.map(|clock| clock.error_us),
+        result.summary,
+        result.document,
+        &result.raw[..],
+    ])?;
+    Ok(u64::try_from(seq)?)
+}
+
+const LIST: &str =
+    "select seq, probe, code, format, undecoded, measured, rewarded, received_at_ms, started_at_ms,
+    finished_at_ms, clock_offset_us, clock_error_us, summary, document
+    from results where operation = ?1 and seq > ?2 order by seq limit ?3";
+
+/// Results with a number above `after`, in order, until there are `limit` or their documents exceed `most_bytes`.
+pub(super) fn list(
+    connection: &Connection,
+    id: OperationId,
+    after: u64,
+    limit: usize,
+    most_bytes: usize,
+) -> Stored<Vec<ResultRow>> {
+    // No number is above the largest that can be kept.
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(LIST)?;
+    let mut rows = statement.query(params![id.to_string(), after, codec::limit(limit)])?;
+    let mut found = Vec::new();
+    let mut bytes = 0_usize;
+    while bytes <= most_bytes
+        && let Some(row) = rows.next()?
+    {
+        let result = read(row)?;
+        bytes = bytes.saturating_add(result.result.document.len());
+        found.push(result);
+    }
+    Ok(found)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
+    let offset_us: Option<i64> = row.get("clock_offset_us")?;
+    let error_us: Option<i64> = row.get("clock_error_us")?;
+    Ok(ResultRow {
+        seq: whole(row, "seq")?,
+        probe: parsed(row, "probe")?,
+        received_at: time(row, "received_at_ms")?,
+        rewarded: row.get("rewarded")?,
+        result: NewResult {
+            code: word(row, "code")?,
+            format: word(row, "format")?,
+            raw: Bytes::new(),
+            document: row.get("document")?,
+            summary: row.get("summary")?,
+            undecoded: row.get("undecoded")?,
+            measured: row.get("measured")?,
+            started_at: time(row, "started_at_ms")?,
+            finished_at: time(row, "finished_at_ms")?,
+            clock: offset_us.zip(error_us).map(|(offset_us, error_us)| Clock {
+                offset_us,
+                error_us,
+            }),
+        },
+    })
+}
+
+const RAW: &str = "select format, raw from results where operation = ?1 and seq = ?2";
+
+/// The raw bytes of one result.
+pub(super) fn raw(
+    connection: &Connection,
+    id: OperationId,
+    seq: u64,
+) -> Stored<Option<(ContentFormat, Bytes)>> {
+    let Ok(seq) = i64::try_from(seq) else {
+        return Ok(None);
+    };
+    let mut statement = connection.prepare_cached(RAW)?;
+    let found = statement.query_row(params![id.to_string(), seq], |row| {
+        Ok((word(row, "format")?, row.get::<_, Vec<u8>>("raw")?.into()))
+    });
+    Ok(found.optional()?)
+}

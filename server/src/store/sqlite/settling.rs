@@ -1,0 +1,151 @@
+//! What a probe finds when it connects, and what is pending for those that are connected.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use probe_protocol::{Hello, OperationId, ProbeId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    assignments::{self, Held},
+    codec::{self, ms, parsed, word},
+    operations,
+};
+use crate::{
+    domain::{AssignmentState, Plan, lifecycle},
+    store::{Change, Settled, Stored},
+};
+
+const HELLO: &str =
+    "update probes set agent = ?2, agent_version = ?3, capabilities = ?4, total_credits = ?5,
+    last_seen_ms = ?6 where id = ?1 and deleted_at_ms is null";
+
+/// Keeps what the probe said, settles what was open, and offers what is pending then.
+pub(super) fn settle(
+    connection: &Connection,
+    id: ProbeId,
+    hello: &Hello,
+    at: DateTime<Utc>,
+    limit: usize,
+) -> Stored<Settled> {
+    let known = connection.prepare_cached(HELLO)?.execute(params![
+        id.to_string(),
+        hello.agent,
+        hello.version,
+        serde_json::to_string(&hello.capabilities)?,
+        hello.total_credits,
+        ms(at),
+    ])?;
+    if known == 0 {
+        // Deleted while it connected: nothing it holds is wanted.
+        return Ok(Settled {
+            cancel: hello.assignments.clone(),
+            ..Settled::default()
+        });
+    }
+    let mut settled = Settled::default();
+    let mut strange = HashSet::new();
+    let mut held_by_probe: HashSet<OperationId> = hello.assignments.iter().copied().collect();
+    for mut held in assignments::open_of_probe(connection, id)? {
+        let holds = held_by_probe.remove(&held.assignment.operation);
+        settled
+            .changed
+            .extend(settle_one(connection, &mut held, holds, at)?);
+    }
+    for &operation in &hello.assignments {
+        let ended = held_by_probe.contains(&operation) && strange.insert(operation);
+        if ended && state(connection, operation, id)? != Some(AssignmentState::Finished) {
+            settled.cancel.push(operation);
+        }
+    }
+    settled.offers = offers(connection, id, at, limit)?;
+    Ok(settled)
+}
+
+fn settle_one(
+    connection: &Connection,
+    held: &mut Held,
+    holds: bool,
+    at: DateTime<Utc>,
+) -> Stored<Option<Change>> {
+    match lifecycle::settled(&held.assignment, holds, held.expires_at, at) {
+        None => Ok(None),
+        Some(AssignmentState::Accepted) => {
+            assignments::accept(connection, held, AssignmentState::Accepted, 0, at)
+        }
+        Some(next) => assignments::end(connection, held, next, at),
+    }
+}
+
+const STATE: &str = "select state from assignments where operation = ?1 and probe = ?2";
+
+fn state(
+    connection: &Connection,
+    operation: OperationId,
+    probe: ProbeId,
+) -> Stored<Option<AssignmentState>> {
+    let mut statement = connection.prepare_cached(STATE)?;
+    let keys = [operation.to_string(), probe.to_string()];
+    Ok(statement
+        .query_row(keys, |row| word(row, "state"))
+        .optional()?)
+}
+
+const PENDING: &str = "select operation from assignments
+    where probe = ?1 and state = 'pending' and ended_at_ms is null and ends_at_ms > ?2
+    order by created_at_ms, operation limit ?3";
+
+fn pending_of(
+    connection: &Connection,
+    probe: ProbeId,
+    until_after_ms: i64,
+    limit: i64,
+) -> Stored<Vec<OperationId>> {
+    let mut statement = connection.prepare_cached(PENDING)?;
+    let parameters = params![probe.to_string(), until_after_ms, limit];
+    let found = statement.query_map(parameters, |row| parsed(row, "operation"))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn offers(
+    connection: &Connection,
+    id: ProbeId,
+    at: DateTime<Utc>,
+    limit: usize,
+) -> Stored<Vec<Plan>> {
+    let pending = pending_of(connection, id, ms(at), codec::limit(limit))?;
+    let plans = pending
+        .into_iter()
+        .map(|operation| operations::plan(connection, operation));
+    Ok(plans
+        .collect::<Stored<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// Up to `limit` pending assignments of each probe. One lookup in the index for each; an operation that many of them
+/// have is read once.
+pub(super) fn pending(
+    connection: &Connection,
+    probes: &[ProbeId],
+    limit: usize,
+) -> Stored<Vec<(ProbeId, Plan)>> {
+    let limit = codec::limit(limit);
+    let mut plans: HashMap<OperationId, Option<Plan>> = HashMap::new();
+    let mut found = Vec::new();
+    for &probe in probes {
+        for operation in pending_of(connection, probe, i64::MIN, limit)? {
+            let plan = match plans.get(&operation) {
+                Some(plan) => plan.clone(),
+                None => {
+                    let plan = operations::plan(connection, operation)?;
+                    plans.insert(operation, plan.clone());
+                    plan
+                }
+            };
+            found.extend(plan.map(|plan| (probe, plan)));
+        }
+    }
+    Ok(found)
+}
