@@ -1,0 +1,330 @@
+//! The hub put together: picks the adapters, starts everything in order and stops it in order. The only place that
+//! names concrete stores and buses.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use probe_protocol::Close;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, broadcast},
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::{Bus, Event, local::LocalBus},
+    config::{Config, SecretKey},
+    dispatch::Dispatch,
+    domain::user,
+    http::{self, Http, Shared, events::MOST_STREAMS},
+    ingest::{self, Inbox, Ingest},
+    launch::Launch,
+    listener,
+    live::LiveHub,
+    passwords::{PasswordError, Passwords},
+    registry::Registry,
+    store::{NewUser, Store, StoreError, UserStore as _, sqlite},
+    sweep::Sweep,
+    tokens::Tokens,
+};
+
+/// The hub could not start, or a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The data folder cannot be used.
+    #[error("DATA_DIR: cannot use {path}: {cause}")]
+    DataDir {
+        /// The folder or a file in it.
+        path: String,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the database: {0}")]
+    Open(String),
+    /// The address cannot be listened on.
+    #[error("HOST, PORT: cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// What was given to a command is wrong.
+    #[error("{0}")]
+    Input(String),
+    /// The store failed.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// A running hub.
+pub struct App {
+    address: SocketAddr,
+    stop: CancellationToken,
+    abandon: CancellationToken,
+    stop_within: Duration,
+    store: Arc<sqlite::SqliteStore>,
+    registry: Registry,
+    sessions: TaskTracker,
+    inbox: Inbox,
+    ingest: Ingest,
+    server: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Starts a hub: store → bus → ingest → background → listener, in this order.
+    ///
+    /// # Errors
+    /// [`AppError`] names the setting that is wrong.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let store = open_store(&config, sqlite::SqliteStore::open)?;
+        let key = secret_key(&config)?;
+        let address = SocketAddr::new(config.host, config.port);
+        let listen = |cause| AppError::Listen { address, cause };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
+        let (inbox, ingest) = ingest::start(store.clone(), bus.clone(), abandon.clone());
+        let shared = share(
+            &config,
+            &key,
+            store.clone(),
+            bus.clone(),
+            &inbox,
+            stop.clone(),
+        );
+        let background = background(&shared);
+        let server = listener::serve(
+            listener,
+            http::router(shared.clone()),
+            stop.clone(),
+            config.stop_within / 2,
+        );
+        Ok(Self {
+            address,
+            stop,
+            abandon,
+            stop_within: config.stop_within,
+            store,
+            registry: shared.registry.clone(),
+            sessions: shared.sessions.clone(),
+            inbox,
+            ingest,
+            server: tokio::spawn(server),
+            background,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: not ready and nothing new; sessions say goodbye and end; ingest commits and answers what it has; then the
+    /// store closes. All within `STOP_SECONDS`; what is not acknowledged by then is sent again by its probe.
+    /// Answers whether everything ended in time.
+    pub async fn stop(self) -> bool {
+        let deadline = Instant::now() + self.stop_within;
+        self.stop.cancel();
+        for session in self.registry.sessions() {
+            session.stop(Close::Restart);
+        }
+        self.sessions.close();
+        let mut clean = timeout_at(deadline, self.sessions.wait()).await.is_ok();
+        clean &= timeout_at(deadline, self.server).await.is_ok();
+        drop(self.inbox);
+        let abandon = self.abandon.clone();
+        let late = tokio::spawn(async move {
+            tokio::time::sleep_until(deadline).await;
+            abandon.cancel();
+        });
+        self.ingest.finish().await;
+        clean &= !self.abandon.is_cancelled();
+        late.abort();
+        for task in self.background {
+            task.abort();
+        }
+        close(self.store).await;
+        clean
+    }
+}
+
+fn share(
+    config: &Config,
+    key: &SecretKey,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    inbox: &Inbox,
+    stop: CancellationToken,
+) -> Http {
+    let registry = Registry::default();
+    let dispatch = Dispatch::new(registry.clone());
+    Arc::new(Shared {
+        launch: Launch::new(
+            store.clone(),
+            registry.clone(),
+            dispatch.clone(),
+            bus.clone(),
+        ),
+        store,
+        bus,
+        registry,
+        dispatch,
+        live: LiveHub::default(),
+        tokens: Tokens::new(key, config.user_token_life),
+        passwords: Passwords::new(),
+        target_policy: config.target_policy,
+        instance: uuid::Uuid::new_v4().to_string().into(),
+        stop,
+        sessions: TaskTracker::new(),
+        streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+        inbox: inbox.downgrade(),
+    })
+}
+
+fn background(shared: &Http) -> Vec<JoinHandle<()>> {
+    let Shared {
+        store,
+        bus,
+        registry,
+        dispatch,
+        ..
+    } = &**shared;
+    let sweep = Sweep {
+        store: store.clone(),
+        registry: registry.clone(),
+        dispatch: dispatch.clone(),
+        bus: bus.clone(),
+    };
+    vec![
+        tokio::spawn(sweep.run(shared.stop.clone())),
+        tokio::spawn(shared.live.clone().run(bus.clone())),
+        tokio::spawn(end_revoked(registry.clone(), bus.subscribe())),
+    ]
+}
+
+/// Ends the sessions of probes whose token was revoked, whichever instance revoked it.
+async fn end_revoked(registry: Registry, mut events: broadcast::Receiver<Event>) {
+    loop {
+        match events.recv().await {
+            Ok(Event::Revoked(probe)) => {
+                if let Some(session) = registry.get(probe) {
+                    session.stop(Close::Revoked);
+                }
+            }
+            Ok(_) => {}
+            // A revocation may be among what was lost: whoever is still welcome comes back at once.
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                for session in registry.sessions() {
+                    session.stop(Close::Restart);
+                }
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Registers a superuser in the store of `config`; answers the new user's id.
+///
+/// # Errors
+/// When the address or password is no good, the address is taken or the store cannot be opened.
+pub async fn create_superuser(
+    config: &Config,
+    email: &str,
+    password: String,
+) -> Result<String, AppError> {
+    user::check_email(email).map_err(|detail| AppError::Input(format!("EMAIL {detail}")))?;
+    user::check_password(&password)
+        .map_err(|detail| AppError::Input(format!("the password {detail}")))?;
+    let store = open_store(config, sqlite::SqliteStore::open_beside)?;
+    let hashed = Passwords::new().hash(password).await;
+    let password_hash =
+        hashed.map_err(|error: PasswordError| AppError::Store(error.to_string()))?;
+    let user = NewUser {
+        email: email.into(),
+        password_hash,
+        is_superuser: true,
+        created_at: chrono::Utc::now(),
+    };
+    let created = store.create_user(user).await;
+    close(store).await;
+    Ok(created?.id.to_string())
+}
+
+/// Opens the store as `open` does; at start, so it may block.
+fn open_store(
+    config: &Config,
+    open: impl Fn(&Path) -> Result<sqlite::SqliteStore, sqlite::OpenError>,
+) -> Result<Arc<sqlite::SqliteStore>, AppError> {
+    let data_dir = |cause| AppError::DataDir {
+        path: config.data_dir.display().to_string(),
+        cause,
+    };
+    fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
+    let store = open(&config.data_dir.join("pladmed.sqlite"));
+    store
+        .map(Arc::new)
+        .map_err(|error| AppError::Open(error.to_string()))
+}
+
+/// Closes the store: what it took is on disk afterwards.
+async fn close(store: Arc<sqlite::SqliteStore>) {
+    if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
+        tracing::error!(%error, "the store did not close");
+    }
+}
+
+/// The key that signs tokens: the configured one, else one that is made once and kept beside the database.
+fn secret_key(config: &Config) -> Result<SecretKey, AppError> {
+    if let Some(key) = &config.secret_key {
+        return Ok(key.clone());
+    }
+    let path = config.data_dir.join("secret_key");
+    let failed = |cause| AppError::DataDir {
+        path: path.display().to_string(),
+        cause,
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(SecretKey(text.trim().into())),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let bytes: [u8; 32] = rand::random();
+    let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    write_private(&path, &key).map_err(failed)?;
+    Ok(SecretKey(key))
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let unfinished = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(unfinished, path)
+}

@@ -1,0 +1,30 @@
+//! The bus of a hub that runs alone: events go to this process's own listeners.
+
+use tokio::sync::broadcast;
+
+use super::{Bus, Event};
+
+/// Events a slow listener may be behind before it loses the oldest: a second of results at the rate one disk stores.
+const BACKLOG: usize = 16_384;
+
+/// Events within this process.
+#[derive(Debug)]
+pub(crate) struct LocalBus(broadcast::Sender<Event>);
+
+impl LocalBus {
+    /// A bus without listeners.
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(BACKLOG))
+    }
+}
+
+impl Bus for LocalBus {
+    fn publish(&self, event: Event) {
+        // Fails only where nobody listens.
+        let _ = self.0.send(event);
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.0.subscribe()
+    }
+}

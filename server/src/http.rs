@@ -1,0 +1,212 @@
+//! The edge: the table of routes, the layers around them, and what handlers share.
+//!
+//! A handler extracts, calls, shapes. It holds no rule: those are in `domain`, and what a request writes goes through
+//! `launch` or straight to one store method.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::Request,
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
+use probe_protocol::TargetPolicy;
+use tokio::{sync::Semaphore, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        RefOr,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    bus::Bus,
+    dispatch::Dispatch,
+    ingest::{Inbox, WeakInbox},
+    launch::Launch,
+    live::LiveHub,
+    passwords::Passwords,
+    registry::Registry,
+    store::Store,
+    tokens::Tokens,
+};
+
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod connect;
+pub(crate) mod error;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod operations;
+pub(crate) mod probes;
+pub(crate) mod results;
+pub(crate) mod users;
+
+use error::ApiError;
+
+/// Longest a request may take until its answer starts. Streams and websockets go on after that.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What handlers share. A cheap handle.
+pub(crate) type Http = Arc<Shared>;
+
+/// What handlers share.
+pub(crate) struct Shared {
+    /// Where truth is kept.
+    pub(crate) store: Arc<dyn Store>,
+    /// Who wants to know.
+    pub(crate) bus: Arc<dyn Bus>,
+    /// Who is connected.
+    pub(crate) registry: Registry,
+    /// The way down.
+    pub(crate) dispatch: Dispatch,
+    /// Creates and cancels operations.
+    pub(crate) launch: Launch,
+    /// Who watches.
+    pub(crate) live: LiveHub,
+    /// Signs and verifies tokens.
+    pub(crate) tokens: Tokens,
+    /// Hashes passwords.
+    pub(crate) passwords: Passwords,
+    /// Which addresses may be measured.
+    pub(crate) target_policy: TargetPolicy,
+    /// This process.
+    pub(crate) instance: Arc<str>,
+    /// Cancelled when the hub stops.
+    pub(crate) stop: CancellationToken,
+    /// Every session holds a token of it.
+    pub(crate) sessions: TaskTracker,
+    /// Room for streams.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Ingest, as long as the hub runs: handlers must not keep it alive when it stops.
+    pub(crate) inbox: WeakInbox,
+}
+
+impl Shared {
+    /// Where sessions put what they hear; `None` while the hub stops.
+    pub(crate) fn inbox(&self) -> Option<Inbox> {
+        self.inbox.upgrade().filter(|_| !self.stop.is_cancelled())
+    }
+}
+
+/// Everything that is served, and its description.
+pub(crate) fn router(http: Http) -> Router {
+    let (router, mut api) = routes().split_for_parts();
+    describe_answers(&mut api);
+    let documentation =
+        utoipa_swagger_ui::SwaggerUi::new("/documentation").url("/api/openapi.json", api);
+    router
+        .route(probe_protocol::PATH, axum::routing::get(connect::connect))
+        .merge(documentation)
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn(in_time))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(http)
+}
+
+/// The description of the API, OpenAPI 3.1.
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    let mut api = routes().into_openapi();
+    describe_answers(&mut api);
+    api
+}
+
+/// OpenAPI wants a description of every answer; where there is nothing to say, it is the status in words.
+fn describe_answers(api: &mut utoipa::openapi::OpenApi) {
+    for item in api.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    let status = status
+                        .parse()
+                        .ok()
+                        .and_then(|code| axum::http::StatusCode::from_u16(code).ok());
+                    let reason = status.and_then(|status| status.canonical_reason());
+                    response.description = reason.unwrap_or("Error").to_owned();
+                }
+            }
+        }
+    }
+}
+
+fn routes() -> OpenApiRouter<Http> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(users::register))
+        .routes(routes!(users::log_in))
+        .routes(routes!(users::me))
+        .routes(routes!(users::ledger))
+        .routes(routes!(users::grant))
+        .routes(routes!(probes::register, probes::list))
+        .routes(routes!(probes::show, probes::change, probes::delete))
+        .routes(routes!(probes::rotate))
+        .routes(routes!(operations::create, operations::list))
+        .routes(routes!(operations::show, operations::cancel))
+        .routes(routes!(results::list))
+        .routes(routes!(results::raw))
+        .routes(routes!(events::stream))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Pladmed", description = "Schedules measurements on probes and keeps their results."),
+    components(responses(error::Problem)),
+    modifiers(&Security)
+)]
+struct Description;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Answers for a handler that takes too long.
+async fn in_time(request: Request<Body>, next: Next) -> Response {
+    let answer = timeout(ANSWER_WITHIN, next.run(request)).await;
+    answer.unwrap_or_else(|_| ApiError::Busy("this took too long; try again").into_response())
+}
+
+/// The span of a request. The query stays out: it may hold a token.
+fn span<B>(request: &Request<B>) -> tracing::Span {
+    tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+}
+
+fn panicked() -> Response {
+    ApiError::Internal("a handler panicked".into()).into_response()
+}
+
+/// Runs a write in a task of its own, so that a client that goes away cannot drop it half-way.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    write: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::spawn(write)
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))
+}

@@ -1,0 +1,233 @@
+//! UP: what probes report becomes durable: read → record → acknowledge → announce.
+//!
+//! Reports of all sessions that wait at the same time are one transaction; each session gets its answers after the
+//! commit, on the handle that the report came with. Two tasks in a row: one reads contents off the async threads while
+//! the other waits for the commit of the batch before. Where the store is away, batches wait and, since the inbox is
+//! bounded, sessions stop reading; nothing is acknowledged that is not committed.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use probe_protocol::{HubFrame, OperationId, Rejection, ResultCode, RunResult};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+
+use crate::{
+    bus::Bus,
+    registry::SessionHandle,
+    store::{Clock, Report, Store, StoreError},
+};
+
+mod reader;
+mod recorder;
+
+use reader::Reader;
+use recorder::Recorder;
+
+/// Reports that may wait to be read.
+const INBOX: usize = 1024;
+/// Reports of one transaction: enough to share an fsync, few enough that an ack does not wait for many others.
+const BATCH: usize = 512;
+/// Contents that may wait at the same time, KiB, whatever their number: bounds the memory of ingest.
+const CONTENTS_KIB: u32 = 128 * 1024;
+/// Pause before a batch is tried again when the store is away.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// What a session passes on.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// Who reported and gets the answer.
+    pub(crate) from: SessionHandle,
+    /// When it arrived.
+    pub(crate) at: DateTime<Utc>,
+    /// What.
+    pub(crate) said: Said,
+    /// Dropped when the answer is queued, so that a session that ends can wait for its answers.
+    pub(crate) underway: TaskTrackerToken,
+}
+
+/// What a session may pass on.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// The session sent this operation's frame.
+    Delivered(OperationId),
+    /// The probe will run it.
+    Accepted(OperationId),
+    /// The probe will not run it, and why.
+    Refused(OperationId, String),
+    /// No more results will come.
+    Finished(OperationId),
+    /// A result and the probe's clock.
+    Result(Box<RunResult>, Option<Clock>),
+}
+
+impl Said {
+    /// Bytes that it keeps in memory until it is recorded.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Result(result, _) => result.content.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Where sessions put what they hear. A cheap handle; ingest ends when the last one is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbox {
+    queue: mpsc::Sender<Queued>,
+    contents: Arc<Semaphore>,
+}
+
+/// An [`Inbox`] that does not keep ingest alive.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakInbox {
+    queue: mpsc::WeakSender<Queued>,
+    contents: Arc<Semaphore>,
+}
+
+/// What waits in the queue, with its share of the room for contents.
+#[derive(Debug)]
+struct Queued {
+    incoming: Incoming,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// Room for one report.
+#[derive(Debug)]
+pub(crate) struct Room<'a> {
+    place: mpsc::Permit<'a, Queued>,
+    contents: Option<OwnedSemaphorePermit>,
+}
+
+impl WeakInbox {
+    /// The inbox, while ingest runs.
+    pub(crate) fn upgrade(&self) -> Option<Inbox> {
+        Some(Inbox {
+            queue: self.queue.upgrade()?,
+            contents: self.contents.clone(),
+        })
+    }
+}
+
+impl Inbox {
+    /// The same inbox for whoever must not keep ingest alive.
+    pub(crate) fn downgrade(&self) -> WeakInbox {
+        WeakInbox {
+            queue: self.queue.downgrade(),
+            contents: self.contents.clone(),
+        }
+    }
+
+    /// Waits for room for a report that keeps so many bytes; `None` when ingest has ended. Losing interest half-way
+    /// costs nothing.
+    pub(crate) async fn room(&self, bytes: usize) -> Option<Room<'_>> {
+        let mut contents = None;
+        if bytes > 0 {
+            let kib = u32::try_from(bytes.div_ceil(1024))
+                .unwrap_or(CONTENTS_KIB)
+                .min(CONTENTS_KIB);
+            contents = Some(self.contents.clone().acquire_many_owned(kib).await.ok()?);
+        }
+        let place = self.queue.reserve().await.ok()?;
+        Some(Room { place, contents })
+    }
+}
+
+impl Room<'_> {
+    /// Puts a report there.
+    pub(crate) fn put(self, incoming: Incoming) {
+        self.place.send(Queued {
+            incoming,
+            room: self.contents,
+        });
+    }
+}
+
+/// The two tasks of ingest.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    reader: JoinHandle<()>,
+    recorder: JoinHandle<()>,
+}
+
+/// A report on its way to the store, with who is to hear what became of it.
+struct Read {
+    report: Report,
+    answer: Answer,
+}
+
+/// Who hears what became of a report. What it holds is let go when the answer is queued.
+struct Answer {
+    to: SessionHandle,
+    _room: Option<OwnedSemaphorePermit>,
+    _underway: TaskTrackerToken,
+}
+
+/// Starts ingest. `abandon` gives up batches that the store does not take; it is the last resort of a stop.
+pub(crate) fn start(
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    abandon: CancellationToken,
+) -> (Inbox, Ingest) {
+    let (queue, waiting) = mpsc::channel(INBOX);
+    // One batch waits while another is committed.
+    let (batches, read) = mpsc::channel(1);
+    let inbox = Inbox {
+        queue,
+        contents: Arc::new(Semaphore::new(CONTENTS_KIB as usize)),
+    };
+    let reader = Reader::new(store.clone(), abandon.clone());
+    let recorder = Recorder {
+        store,
+        bus,
+        abandon,
+    };
+    let ingest = Ingest {
+        reader: tokio::spawn(reader.run(waiting, batches)),
+        recorder: tokio::spawn(recorder.run(read)),
+    };
+    (inbox, ingest)
+}
+
+impl Ingest {
+    /// Waits until everything that was passed on is recorded and answered; every [`Inbox`] must be gone.
+    pub(crate) async fn finish(self) {
+        for task in [self.reader, self.recorder] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "ingest ended badly");
+            }
+        }
+    }
+}
+
+fn reject(to: &SessionHandle, operation: OperationId, code: ResultCode, reason: Rejection) {
+    tracing::debug!(probe.id = %to.probe, operation.id = %operation, ?reason, "result rejected");
+    to.tell(&HubFrame::Rejected {
+        operation,
+        code,
+        reason,
+    });
+}
+
+/// Tries until the store answers. `None` only when the hub gives up to stop.
+async fn retry<T, F>(abandon: &CancellationToken, mut attempt: impl FnMut() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match attempt().await {
+            Ok(value) => return Some(value),
+            Err(error) => {
+                tracing::error!(%error, "the store does not take reports; nothing is acknowledged meanwhile")
+            }
+        }
+        tokio::select! {
+            () = abandon.cancelled() => return None,
+            () = sleep(RETRY_AFTER) => {}
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! First task of ingest: contents become documents, off the async threads, one job a batch.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use lru::LruCache;
+use probe_protocol::{OperationId, Rejection, RunResult};
+use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, BATCH, Incoming, Queued, Read, Said, reject, retry};
+use crate::{
+    decode,
+    store::{Brief, Clock, NewResult, Report, Store, What},
+};
+
+/// Operations whose kind and format are remembered.
+const BRIEFS_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("is not zero");
+
+/// Turns what sessions pass on into reports.
+pub(super) struct Reader {
+    store: Arc<dyn Store>,
+    briefs: LruCache<OperationId, Brief>,
+    abandon: CancellationToken,
+}
+
+impl Reader {
+    /// A reader that knows no operation yet.
+    pub(super) fn new(store: Arc<dyn Store>, abandon: CancellationToken) -> Self {
+        Self {
+            store,
+            briefs: LruCache::new(BRIEFS_KEPT),
+            abandon,
+        }
+    }
+
+    /// Reads until every inbox is gone.
+    pub(super) async fn run(
+        mut self,
+        mut waiting: mpsc::Receiver<Queued>,
+        batches: mpsc::Sender<Vec<Read>>,
+    ) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while waiting.recv_many(&mut batch, BATCH).await > 0 {
+            let incoming = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            let Some(briefs) = self.briefs(&incoming).await else {
+                return;
+            };
+            let read = spawn_blocking(move || read_all(incoming, &briefs)).await;
+            match read {
+                Ok(reports) => {
+                    if batches.send(reports).await.is_err() {
+                        return;
+                    }
+                }
+                // Decoders do not panic; if one did, its batch stays unanswered and is sent again.
+                Err(error) => tracing::error!(%error, "a batch of results could not be read"),
+            }
+        }
+    }
+
+    /// What is known of the operations of this batch, in the order of `incoming`; unknown ones are `None`.
+    async fn briefs(&mut self, incoming: &[Queued]) -> Option<Vec<Option<Brief>>> {
+        let results = || {
+            incoming
+                .iter()
+                .filter_map(|one| result_of(one).map(|result| result.operation))
+        };
+        let mut missing: Vec<OperationId> =
+            results().filter(|id| !self.briefs.contains(id)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        let mut found = Vec::new();
+        if !missing.is_empty() {
+            found = retry(&self.abandon, || self.store.briefs(missing.clone())).await?;
+        }
+        let mut brief_of = |id: OperationId| {
+            let fresh = found.iter().find(|brief| brief.operation == id);
+            fresh.or_else(|| self.briefs.get(&id)).copied()
+        };
+        let briefs = incoming
+            .iter()
+            .map(|one| result_of(one).and_then(|result| brief_of(result.operation)))
+            .collect();
+        for brief in found {
+            self.briefs.put(brief.operation, brief);
+        }
+        Some(briefs)
+    }
+}
+
+fn result_of(queued: &Queued) -> Option<&RunResult> {
+    match &queued.incoming.said {
+        Said::Result(result, _) => Some(result),
+        _ => None,
+    }
+}
+
+fn read_all(incoming: Vec<Queued>, briefs: &[Option<Brief>]) -> Vec<Read> {
+    incoming
+        .into_iter()
+        .zip(briefs)
+        .filter_map(|(queued, brief)| read(queued, *brief))
+        .collect()
+}
+
+/// Turns what was said into a report. A result of an unknown operation is refused right here.
+fn read(queued: Queued, brief: Option<Brief>) -> Option<Read> {
+    let Incoming {
+        from,
+        at,
+        said,
+        underway,
+    } = queued.incoming;
+    let (operation, what) = match said {
+        Said::Delivered(operation) => (operation, What::Delivered),
+        Said::Accepted(operation) => (operation, What::Accepted),
+        Said::Refused(operation, reason) => (operation, What::Refused(reason)),
+        Said::Finished(operation) => (operation, What::Finished),
+        Said::Result(result, clock) => {
+            let Some(brief) = brief else {
+                reject(
+                    &from,
+                    result.operation,
+                    result.code,
+                    Rejection::UnknownOperation,
+                );
+                return None;
+            };
+            (
+                result.operation,
+                What::Result(Box::new(read_result(*result, brief, clock))),
+            )
+        }
+    };
+    let at = kept(at);
+    let report = Report {
+        probe: from.probe,
+        operation,
+        at,
+        what,
+    };
+    Some(Read {
+        report,
+        answer: Answer {
+            to: from,
+            _room: queued.room,
+            _underway: underway,
+        },
+    })
+}
+
+fn read_result(result: RunResult, brief: Brief, clock: Option<Clock>) -> NewResult {
+    let content = result.content.into_vec();
+    let readout = decode::read(brief.kind, brief.result_format, result.format, &content);
+    NewResult {
+        code: result.code,
+        format: result.format,
+        raw: content.into(),
+        document: readout.document,
+        summary: readout.summary,
+        undecoded: readout.undecoded,
+        measured: readout.measured,
+        started_at: by_hub_clock(result.started_at, clock),
+        finished_at: by_hub_clock(result.finished_at, clock),
+        clock,
+    }
+}
+
+/// A time as stores keep it, to the millisecond, so that a live result equals the stored one.
+fn kept(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.trunc_subsecs(3)
+}
+
+/// A time of the probe's clock on the hub's clock, as far as the offset is known.
+fn by_hub_clock(time: DateTime<Utc>, clock: Option<Clock>) -> DateTime<Utc> {
+    let offset = clock.map_or(0, |clock| clock.offset_us);
+    let time = time
+        .checked_sub_signed(TimeDelta::microseconds(offset))
+        .unwrap_or(time);
+    kept(time)
+}

@@ -1,0 +1,40 @@
+//! The Pladmed hub: schedules measurements on probes, takes their results and shows them.
+//!
+//! Two stories, one file each; both write first and tell afterwards:
+//! - down, `launch`: `POST → http → launch: plan (domain) → store.open → dispatch → seat.outbox → session → socket`
+//! - up, `ingest`: `socket → session → ingest → store.record → ack → bus → live → stream`
+//!
+//! [`App`] puts everything together. Which module may import which is a table in `tests`, and a test reads it.
+
+mod app;
+mod bus;
+mod config;
+mod decode;
+mod dispatch;
+mod domain;
+mod http;
+mod ingest;
+mod launch;
+mod listener;
+mod live;
+mod passwords;
+mod registry;
+mod session;
+mod store;
+mod sweep;
+mod telemetry;
+mod tokens;
+mod views;
+pub mod warts;
+
+pub use app::{App, AppError, create_superuser};
+pub use config::{Config, ConfigError, VARIABLES, Variable};
+pub use telemetry::{TelemetryError, init as init_telemetry};
+
+/// The description of the HTTP API: OpenAPI 3.1 as indented JSON.
+///
+/// # Errors
+/// None in practice.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&http::openapi())
+}
