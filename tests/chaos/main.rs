@@ -1,0 +1,20 @@
+//! Heavy tests, one at a time: kill -9, cut streams, abuse, races. Random ones print a seed that repeats them.
+
+use std::process::ExitCode;
+
+mod abuse;
+mod agent_killed;
+mod hub_killed;
+mod spending;
+mod streams;
+
+fn main() -> ExitCode {
+    let trials = [
+        abuse::trials(),
+        agent_killed::trials(),
+        hub_killed::trials(),
+        spending::trials(),
+        streams::trials(),
+    ];
+    tests::trial::main(trials.into_iter().flatten().collect(), 1)
+}

@@ -1,0 +1,125 @@
+//! Holds the pages that people read to what is built.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
+
+use serde_json::Value;
+use tests::{Case, Trial, process::program};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        Case::new("it::docs::the_readme_names_every_target")
+            .run(async || the_readme_names_every_target()),
+        Case::new("it::docs::the_api_page_names_every_error")
+            .run(async || the_api_page_names_every_error()),
+        Case::new("it::docs::the_api_page_names_every_endpoint")
+            .run(async || the_api_page_names_every_endpoint()),
+        Case::new("it::docs::links_lead_somewhere").run(async || links_lead_somewhere()),
+    ]
+}
+
+/// A file of the project.
+fn file(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The rows of a page's tables that begin with code, cell by cell.
+fn rows(page: &str) -> impl Iterator<Item = Vec<&str>> {
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+}
+
+/// What stands between backquotes.
+fn bare(cell: &str) -> &str {
+    cell.trim_matches('`')
+}
+
+fn the_readme_names_every_target() {
+    let makefile = file("Makefile");
+    let targets: BTreeMap<&str, &str> = makefile
+        .lines()
+        .filter_map(|line| {
+            let (rule, help) = line.split_once(" ## ")?;
+            Some((rule.split_once(':')?.0, help))
+        })
+        .collect();
+    assert!(targets.len() > 5, "{targets:?}");
+    let readme = file("README.md");
+    let shown: BTreeMap<&str, &str> = rows(&readme)
+        .filter_map(|cells| Some((bare(cells.first()?).strip_prefix("make ")?, *cells.get(1)?)))
+        .collect();
+    assert_eq!(shown, targets);
+}
+
+fn the_api_page_names_every_error() {
+    let source = file("server/src/http/error.rs");
+    let code = source.split_once("fn code(&self)").expect("the codes").1;
+    let code = code.split_once("\n    fn ").expect("their end").0;
+    let codes: BTreeSet<&str> = code.split('"').skip(1).step_by(2).collect();
+    assert!(codes.contains("not_found"), "{codes:?}");
+    let page = file("docs/api.md");
+    let section = page.split_once("## Errors").expect("a section on errors").1;
+    let section = section.split("\n## ").next().expect("its text");
+    let shown: BTreeSet<&str> = rows(section)
+        .filter_map(|cells| cells.first().copied())
+        .map(bare)
+        .collect();
+    assert_eq!(shown, codes);
+}
+
+fn the_api_page_names_every_endpoint() {
+    let output = Command::new(program("pladmed"))
+        .arg("openapi")
+        .output()
+        .expect("pladmed runs");
+    let api: Value = serde_json::from_slice(&output.stdout).expect("a description");
+    let paths = api["paths"].as_object().expect("paths");
+    let (mut endpoints, mut ids) = (BTreeSet::new(), BTreeSet::new());
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().expect("methods") {
+            endpoints.insert(format!("{} {path}", method.to_uppercase()));
+            let id = operation["operationId"].as_str().expect("an id");
+            assert!(ids.insert(id), "two endpoints are called {id}");
+        }
+    }
+    let page = file("docs/api.md");
+    let shown: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("### `")?
+                .strip_suffix('`')
+                .map(str::to_owned)
+        })
+        .collect();
+    assert_eq!(shown, endpoints);
+}
+
+fn links_lead_somewhere() {
+    for page in [
+        "README.md",
+        "docs/operating.md",
+        "docs/contributing.md",
+        "docs/api.md",
+        "docs/architecture.md",
+        "docs/protocol.md",
+    ] {
+        let text = file(page);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+        let folder = folder.parent().expect("a folder");
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let path = link.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !path.contains("://") {
+                assert!(folder.join(path).exists(), "{page} links to {link}");
+            }
+        }
+    }
+}

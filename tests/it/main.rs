@@ -1,0 +1,47 @@
+//! Quick tests through a real hub: one module a subject. They run at the same time, each with a hub of its own.
+
+use std::process::ExitCode;
+
+mod accounts;
+mod bodies;
+mod delivery;
+mod demo;
+mod docs;
+mod errors;
+mod harness;
+mod layers;
+mod main_job;
+mod operations;
+mod probes;
+mod results;
+mod schemathesis;
+mod sessions;
+mod shutdown;
+mod streams;
+mod warts;
+
+/// Tests at the same time; they mostly wait.
+const AT_ONCE: usize = 4;
+
+fn main() -> ExitCode {
+    let trials = [
+        accounts::trials(),
+        bodies::trials(),
+        delivery::trials(),
+        demo::trials(),
+        docs::trials(),
+        errors::trials(),
+        harness::trials(),
+        layers::trials(),
+        main_job::trials(),
+        shutdown::trials(),
+        streams::trials(),
+        sessions::trials(),
+        operations::trials(),
+        probes::trials(),
+        results::trials(),
+        schemathesis::trials(),
+        warts::trials(),
+    ];
+    tests::trial::main(trials.into_iter().flatten().collect(), AT_ONCE)
+}

@@ -1,0 +1,169 @@
+//! Reads the hub's SQLite file, also while the hub runs, and says which promises it breaks.
+
+use std::{collections::HashSet, path::Path};
+
+use rusqlite::{Connection, OpenFlags};
+
+/// Name of the file in the data folder.
+pub const FILE: &str = "pladmed.sqlite";
+
+/// What must not be found, each with the query that finds it. The first column names what is wrong.
+const BROKEN_PROMISES: &[(&str, &str)] = &[
+    (
+        "a balance is not the sum of its ledger",
+        "select id || ' has ' || credits || ', its ledger ' || coalesce((select sum(amount) from ledger where user = users.id), 0)
+            from users where credits != coalesce((select sum(amount) from ledger where user = users.id), 0)",
+    ),
+    ("a balance is below zero", "select id from users where credits < 0"),
+    (
+        "an entry's balance does not follow from the one before",
+        "select 'entry ' || id || ' of ' || user from (select id, user, amount, balance,
+            lag(balance, 1, 0) over (partition by user order by id) as before from ledger) where balance != before + amount",
+    ),
+    (
+        "the numbers of results have a hole",
+        "select o.id || ' ends at ' || o.last_seq || ' and has ' || count(r.seq) || ' from ' || min(r.seq) || ' to ' || max(r.seq)
+            from operations o join results r on r.operation = o.id
+            group by o.id having count(r.seq) != o.last_seq or max(r.seq) != o.last_seq or min(r.seq) != 1",
+    ),
+    (
+        "an operation counts results that are not there",
+        "select id from operations where last_seq > 0 and not exists (select 1 from results where operation = operations.id)",
+    ),
+    (
+        "a result is there twice",
+        "select operation || ' ' || probe || ' ' || code from results group by operation, probe, code having count(*) > 1",
+    ),
+    (
+        "an assignment does not count its results",
+        "select operation || ' ' || probe || ' counts ' || results from assignments a where results !=
+            (select count(*) from results r where r.operation = a.operation and r.probe = a.probe)",
+    ),
+    ("more results than paid runs", "select operation || ' ' || probe from assignments where results > planned_runs"),
+    (
+        "what was charged and not given back is not what is still planned",
+        "select id || ' charged ' || charged || ' refunded ' || refunded from operations o where charged - refunded !=
+            run_price * (select coalesce(sum(planned_runs), 0) from assignments where operation = o.id)",
+    ),
+    (
+        "a charge is not in the ledger once",
+        "select id from operations o where charged !=
+            (select coalesce(-sum(amount), 0) from ledger where operation = o.id and reason = 'charge')
+            or 1 < (select count(*) from ledger where operation = o.id and reason = 'charge')",
+    ),
+    (
+        "a refund is not in the ledger",
+        "select id from operations o where refunded !=
+            (select coalesce(sum(amount), 0) from ledger where operation = o.id and reason = 'refund')",
+    ),
+    (
+        "rewards are not ten for each rewarded result",
+        "select o.id from operations o where 10 * (select count(*) from results where operation = o.id and rewarded) !=
+            (select coalesce(sum(amount), 0) from ledger where operation = o.id and reason = 'reward')",
+    ),
+    (
+        "open assignments are miscounted",
+        "select id from operations o where open_assignments !=
+            (select count(*) from assignments where operation = o.id and ended_at_ms is null)
+            or (open_assignments = 0) != (ended_at_ms is not null)",
+    ),
+    (
+        "a probe's load is not that of its open assignments",
+        "select id || ' has ' || load from probes p where load != (select coalesce(sum(o.run_price), 0)
+            from assignments a join operations o on o.id = a.operation where a.probe = p.id and a.ended_at_ms is null)",
+    ),
+    ("the file is damaged", "select integrity_check from pragma_integrity_check where integrity_check != 'ok'"),
+    ("a reference leads nowhere", "select \"table\" from pragma_foreign_key_check"),
+];
+
+/// Opens the file for reading.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn open(data_dir: &Path) -> Connection {
+    let path = data_dir.join(FILE);
+    Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
+/// Changes the file behind the hub's back.
+///
+/// # Panics
+/// When the statement fails.
+pub fn change(data_dir: &Path, sql: &str, parameters: impl rusqlite::Params) {
+    let connection = Connection::open(data_dir.join(FILE)).expect("the hub's file");
+    connection
+        .busy_timeout(crate::wait::SOON)
+        .expect("a timeout");
+    connection
+        .execute(sql, parameters)
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// Every promise that the file breaks, in words.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn broken_promises(data_dir: &Path) -> Vec<String> {
+    let connection = open(data_dir);
+    // One view for all queries: the hub may be writing.
+    connection.execute_batch("begin").expect("a transaction");
+    let mut broken = Vec::new();
+    for (what, query) in BROKEN_PROMISES {
+        let mut statement = connection
+            .prepare(query)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let rows = statement
+            .query_map([], |row| row.get::<_, String>(0))
+            .expect("rows");
+        broken.extend(rows.map(|row| format!("{what}: {}", row.expect("a text"))));
+    }
+    broken
+}
+
+/// Holds the file to every promise.
+///
+/// # Panics
+/// With what it breaks.
+pub fn check(data_dir: &Path) {
+    let broken = broken_promises(data_dir);
+    assert!(
+        broken.is_empty(),
+        "the store breaks promises:\n{}",
+        broken.join("\n")
+    );
+}
+
+/// One number.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn number(data_dir: &Path, query: &str) -> i64 {
+    open(data_dir)
+        .query_row(query, [], |row| row.get(0))
+        .unwrap_or_else(|error| panic!("{query}: {error}"))
+}
+
+/// The codes of all results, as `operation probe code`.
+///
+/// # Panics
+/// When one is there twice.
+#[must_use]
+pub fn result_codes(data_dir: &Path) -> HashSet<String> {
+    let connection = open(data_dir);
+    let mut statement = connection
+        .prepare("select operation || ' ' || probe || ' ' || code from results")
+        .expect("a query");
+    let mut codes = HashSet::new();
+    for code in statement
+        .query_map([], |row| row.get::<_, String>(0))
+        .expect("rows")
+    {
+        let code = code.expect("a text");
+        assert!(codes.insert(code.clone()), "{code} is there twice");
+    }
+    codes
+}

@@ -1,0 +1,227 @@
+//! A real hub: the `pladmed` process on a loopback port, with a data folder of its own.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
+
+use rand::RngExt as _;
+use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt as _, process::Command, time::sleep};
+
+use crate::{
+    api::Api,
+    process::{Process, program},
+    user::TestUser,
+    wait::within,
+};
+
+/// The superuser of every test hub.
+pub const ADMIN: &str = "admin@example.org";
+/// The password of every test user.
+pub const PASSWORD: &str = "Correct-horse-1";
+
+/// Ports for hubs. They lie below those that the kernel gives to outgoing connections: a hub that restarts on its port
+/// must find it free, and a probe that dials a hub that is away must not reach itself.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+/// Ports tried before giving up.
+const PORT_ATTEMPTS: usize = 20;
+/// Longest a start may take, on a machine that is busy.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// Longest a stop may take: the hub's own limit and some more.
+const STOPPED_WITHIN: Duration = Duration::from_secs(25);
+/// How often the log is looked at during a start.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A hub. Killed when dropped.
+#[derive(Debug)]
+pub struct Hub {
+    process: Process,
+    port: u16,
+    settings: Vec<(String, String)>,
+    api: Api,
+    // Last, so that the process is gone when the folder is removed.
+    folder: TempDir,
+}
+
+impl Hub {
+    /// A hub with a superuser and nothing else.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A hub with settings beside the usual ones.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<(String, String)> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let folder = tempfile::Builder::new()
+            .prefix("pladmed-hub-")
+            .tempdir()
+            .expect("a folder");
+        create_superuser(&folder, ADMIN, PASSWORD).await;
+        for _ in 0..PORT_ATTEMPTS {
+            let port = rand::rng().random_range(PORTS);
+            let mut process = spawn(&folder, port, &settings);
+            if ready(&mut process, 0).await {
+                let api = Api::new(&format!("http://127.0.0.1:{port}"));
+                return Self {
+                    process,
+                    port,
+                    settings,
+                    api,
+                    folder,
+                };
+            }
+            let log = process.log();
+            assert!(
+                log.contains("cannot listen"),
+                "the hub did not start:\n{log}"
+            );
+        }
+        panic!("no port is free");
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Its URL, without a final slash.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Speaks to it as nobody in particular.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Where its database lies.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        data_dir(&self.folder)
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// kill -9; returns when it is gone.
+    pub async fn kill9(&mut self) {
+        self.process.kill9().await;
+    }
+
+    /// SIGTERM; its exit code.
+    pub async fn terminate(&mut self) -> i32 {
+        self.process.terminate(STOPPED_WITHIN).await
+    }
+
+    /// Starts it again after its end, on the same data and port.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn restart(&mut self) {
+        let log_so_far = self.process.log().len();
+        self.process = spawn(&self.folder, self.port, &self.settings);
+        let is_ready = ready(&mut self.process, log_so_far).await;
+        assert!(
+            is_ready,
+            "the hub did not start again:\n{}",
+            &self.process.log()[log_so_far..]
+        );
+    }
+
+    /// The superuser, logged in.
+    pub async fn admin(&self) -> TestUser {
+        TestUser::log_in(&self.api, ADMIN, PASSWORD).await
+    }
+
+    /// A new user with a balance, logged in.
+    pub async fn user(&self, name: &str, credits: i64) -> TestUser {
+        let user = TestUser::register(&self.api, &format!("{name}@example.org"), PASSWORD).await;
+        if credits > 0 {
+            self.admin().await.grant(&user, credits).await;
+        }
+        user
+    }
+}
+
+fn data_dir(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+fn command(folder: &TempDir) -> Command {
+    let mut command = Command::new(program("pladmed"));
+    command
+        .env_clear()
+        .env("DATA_DIR", data_dir(folder))
+        .env("ENVIRONMENT", "test")
+        .env("HOST", "127.0.0.1");
+    command
+}
+
+fn spawn(folder: &TempDir, port: u16, settings: &[(String, String)]) -> Process {
+    let mut command = command(folder);
+    command
+        .env("PORT", port.to_string())
+        .env("LOG_LEVEL", "info,pladmed=debug");
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    Process::start("pladmed", command, folder.path().join("hub.log"))
+}
+
+/// Whether the hub says that it is ready in what it logs after `skip` bytes; false when it ends instead.
+async fn ready(process: &mut Process, skip: usize) -> bool {
+    within(READY_WITHIN, "a ready hub", async {
+        loop {
+            if process
+                .log()
+                .get(skip..)
+                .is_some_and(|log| log.contains("the hub is ready"))
+            {
+                return true;
+            }
+            if process.ended().is_some() {
+                return false;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    })
+    .await
+}
+
+async fn create_superuser(folder: &TempDir, email: &str, password: &str) {
+    let mut command = command(folder);
+    command.args(["superuser", "create", email, "--password-stdin"]);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = command.spawn().expect("pladmed starts");
+    let mut stdin = child.stdin.take().expect("its input");
+    stdin
+        .write_all(format!("{password}\n").as_bytes())
+        .await
+        .expect("it reads");
+    drop(stdin);
+    let output = within(READY_WITHIN, "a superuser", child.wait_with_output())
+        .await
+        .expect("its output");
+    assert!(
+        output.status.success(),
+        "no superuser: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
