@@ -1,0 +1,50 @@
+# `make` alone lists the targets, from the text after `##`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint fmt doc openapi install-tools check-tools clean
+
+CARGO ?= cargo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## start a hub and a probe, measure this machine, show results (ARGS="--help" for more)
+	@echo "building; the first time this takes some minutes"
+	@$(CARGO) build --workspace --bins --locked
+	@exec $(CARGO) run --quiet --locked --bin demo -- $(ARGS)
+
+run: ## start the hub alone: port 5000, data in ./data, settings from .env_server if there
+	@$(CARGO) build --workspace --bins --locked
+	@if [ -f .env_server ]; then set -a; . ./.env_server; set +a; fi; exec $(CARGO) run --quiet --locked --bin pladmed -- serve
+
+test: install-tools ## install what the tests need, then run all of them
+	@echo "==> building the programs that the tests start"
+	$(CARGO) build --workspace --bins --locked
+	@echo "==> running the tests"
+	$(CARGO) test --workspace --locked
+
+lint: ## check format, clippy and dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	.ci/deny
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+doc: ## build the code's documentation, private items too; warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+
+openapi: ## print the description of the HTTP API
+	@$(CARGO) run --quiet --locked --bin pladmed -- openapi
+
+install-tools: ## install what the tests need: scamper, dig, ip, Schemathesis
+	@.ci/install-tools
+
+check-tools: ## show which tools and rights this machine has for measuring
+	@$(CARGO) run --quiet --locked --bin pladmed-probe -- check
+
+clean: ## delete what was built and the test tools; data stays
+	$(CARGO) clean
+	rm -rf .tools
