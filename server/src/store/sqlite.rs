@@ -22,6 +22,7 @@ mod keys;
 mod open;
 mod opening;
 mod operations;
+mod paging;
 mod probes;
 mod readers;
 mod recording;

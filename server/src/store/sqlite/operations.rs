@@ -11,9 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteStore, assignments,
-    codec::{self, json, maybe_json, maybe_time, ms, parsed, time, whole, word},
+    codec::{json, maybe_json, maybe_time, ms, parsed, time, whole, word},
     keys, opening,
-    probes::AFTER_ALL_IDS,
+    paging::{self, Statements},
     recording, results,
 };
 use crate::{
@@ -164,9 +164,10 @@ pub(super) fn probes_of(connection: &Connection, id: OperationId) -> Stored<Vec<
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-const ALL: &str = "select * from operations where id < ?1 order by id desc limit ?2";
-const OF_OWNER: &str =
-    "select * from operations where owner = ?3 and id < ?1 order by id desc limit ?2";
+const LIST: Statements = Statements {
+    all: "select * from operations where id < ?1 order by id desc limit ?2",
+    of_owner: "select * from operations where owner = ?3 and id < ?1 order by id desc limit ?2",
+};
 
 fn list(
     connection: &Connection,
@@ -174,14 +175,8 @@ fn list(
     before: Option<OperationId>,
     limit: usize,
 ) -> Stored<Vec<Operation>> {
-    let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
-    let limit = codec::limit(limit);
-    let mut statement = connection.prepare_cached(if owner.is_some() { OF_OWNER } else { ALL })?;
-    let found = match owner {
-        Some(owner) => statement.query_map(params![before, limit, owner.to_string()], read)?,
-        None => statement.query_map(params![before, limit], read)?,
-    };
-    Ok(found.collect::<Result<_, _>>()?)
+    let before = before.map(|id| id.to_string());
+    paging::page(connection, &LIST, owner, before, limit, read)
 }
 
 const CANCEL: &str = "update operations set cancelled_at_ms = ?2

@@ -7,8 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteStore, assignments,
-    codec::{self, as_kept, json, maybe_time, ms, parsed, time},
-    keys, settling,
+    codec::{as_kept, json, maybe_time, ms, parsed, time},
+    keys,
+    paging::{self, Statements},
+    settling,
 };
 use crate::{
     domain::{
@@ -165,13 +167,12 @@ pub(super) fn one(connection: &Connection, id: ProbeId) -> Stored<Option<Probe>>
     Ok(statement.query_row([id.to_string()], read).optional()?)
 }
 
-const ALL: &str = "select * from probes where id < ?1 and deleted_at_ms is null
-    order by id desc limit ?2";
-const OF_OWNER: &str = "select * from probes where owner = ?3 and id < ?1 and deleted_at_ms is null
-    order by id desc limit ?2";
-
-/// Above every identifier.
-pub(super) const AFTER_ALL_IDS: &str = "g";
+const LIST: Statements = Statements {
+    all: "select * from probes where id < ?1 and deleted_at_ms is null
+    order by id desc limit ?2",
+    of_owner: "select * from probes where owner = ?3 and id < ?1 and deleted_at_ms is null
+    order by id desc limit ?2",
+};
 
 fn list(
     connection: &Connection,
@@ -179,14 +180,8 @@ fn list(
     before: Option<ProbeId>,
     limit: usize,
 ) -> Stored<Vec<Probe>> {
-    let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
-    let limit = codec::limit(limit);
-    let mut statement = connection.prepare_cached(if owner.is_some() { OF_OWNER } else { ALL })?;
-    let found = match owner {
-        Some(owner) => statement.query_map(params![before, limit, owner.to_string()], read)?,
-        None => statement.query_map(params![before, limit], read)?,
-    };
-    Ok(found.collect::<Result<_, _>>()?)
+    let before = before.map(|id| id.to_string());
+    paging::page(connection, &LIST, owner, before, limit, read)
 }
 
 const BY_ID: &str = "select p.* from json_each(?1) asked cross join probes p on p.id = asked.value
