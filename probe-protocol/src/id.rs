@@ -27,6 +27,9 @@ macro_rules! object_id {
                 Self(ObjectId::new())
             }
 
+            /// Names nothing: no new identifier is ever made of zeros.
+            pub const NONE: Self = Self(ObjectId::from_bytes([0; 12]));
+
             /// The ObjectId inside, for stores that keep ObjectIds.
             #[must_use]
             pub fn object_id(self) -> ObjectId {

@@ -1,21 +1,18 @@
 //! Which results count.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use probe_protocol::Rejection;
 
 use super::{Assignment, AssignmentState};
 
-/// A result is taken when its run began at most this long after the stop time: runs of the last minute are spread
-/// over it and clocks differ.
-pub(crate) const STOP_GRACE: TimeDelta = TimeDelta::minutes(5);
-
-/// Whether a result of a run that began at `started_at` (by the hub's clock) counts.
+/// Whether a result of a run that began at `started_at` (by the hub's clock) counts. `closes_at` is the plan's, where it
+/// has a schedule.
 ///
 /// # Errors
 /// Why it does not, and never will.
 pub(crate) fn admit(
     assignment: &Assignment,
-    stop_time: Option<DateTime<Utc>>,
+    closes_at: Option<DateTime<Utc>>,
     started_at: DateTime<Utc>,
 ) -> Result<(), Rejection> {
     match assignment.state {
@@ -37,7 +34,7 @@ pub(crate) fn admit(
     if assignment.results >= assignment.planned_runs {
         return Err(Rejection::OverPlan);
     }
-    if stop_time.is_some_and(|stop_time| started_at > stop_time + STOP_GRACE) {
+    if closes_at.is_some_and(|closes_at| started_at > closes_at) {
         return Err(Rejection::AfterStop);
     }
     Ok(())

@@ -1,28 +1,33 @@
 //! An assignment's way: until when it may stay open, what a probe's hello makes of it, and how many of its runs stay
 //! paid when it moves on. What is not paid any more is given back to the operation's owner by the store.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use probe_protocol::Schedule;
+use std::collections::HashSet;
 
-use super::{Assignment, AssignmentState, admission::STOP_GRACE, operation::remaining_runs};
+use chrono::{DateTime, TimeDelta, Utc};
+use probe_protocol::{OperationId, Schedule};
+
+use super::{Assignment, AssignmentState, operation::remaining_runs};
 
 /// How long a delivered assignment stays open after its operation expired: the probe may hold it and be cut off, and
 /// settles it at its next hello.
 const UNANSWERED_WAITS: TimeDelta = TimeDelta::days(7);
 
-/// Longest reason for a refusal that is kept, bytes: it is shown to people.
+/// Longest reason for a refusal, bytes: it is shown to people, and a few sentences do. The one limit for all ways in.
 const LONGEST_REASON: usize = 500;
 
 /// Until when an assignment may stay in an open state; then it is [`overdue`].
-pub(crate) fn open_until(state: AssignmentState, expires_at: DateTime<Utc>) -> DateTime<Utc> {
-    let wait = match state {
-        AssignmentState::Delivered => UNANSWERED_WAITS,
-        AssignmentState::Accepted => STOP_GRACE,
-        _ => TimeDelta::zero(),
-    };
-    expires_at
-        .checked_add_signed(wait)
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+pub(crate) fn open_until(
+    state: AssignmentState,
+    expires_at: DateTime<Utc>,
+    closes_at: DateTime<Utc>,
+) -> DateTime<Utc> {
+    match state {
+        AssignmentState::Delivered => expires_at
+            .checked_add_signed(UNANSWERED_WAITS)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        AssignmentState::Accepted => closes_at,
+        _ => expires_at,
+    }
 }
 
 /// What becomes of an open assignment whose time is over.
@@ -32,6 +37,95 @@ pub(crate) const fn overdue(state: AssignmentState) -> AssignmentState {
         _ => AssignmentState::Expired,
     }
 }
+
+/// What a probe that connects says it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holdings {
+    /// These operations and no others.
+    Exactly(Vec<OperationId>),
+    /// Operations whose runs cost so much together. Agents of the old protocol say no more; they may count operations
+    /// that ended here long ago.
+    Worth {
+        /// Credits.
+        credits: u32,
+        /// When the agent said so.
+        said_at: DateTime<Utc>,
+    },
+}
+
+/// An open assignment as [`holds`] looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// The operation.
+    pub(crate) operation: OperationId,
+    /// Where it stands.
+    pub(crate) state: AssignmentState,
+    /// When it left for the probe or the probe took it, whichever came last.
+    pub(crate) moved_at: Option<DateTime<Utc>>,
+    /// Its stop time; none where it runs once.
+    pub(crate) runs_until: Option<DateTime<Utc>>,
+    /// Price of one run, credits.
+    pub(crate) run_price: u32,
+}
+
+/// Whether a probe holds each of its open assignments, by what it says; `None` where that cannot be told.
+pub(crate) fn holds(holdings: &Holdings, open: &[Share]) -> Vec<Option<bool>> {
+    match holdings {
+        Holdings::Exactly(operations) => {
+            let operations: HashSet<&OperationId> = operations.iter().collect();
+            let known = |share: &Share| Some(operations.contains(&share.operation));
+            open.iter().map(known).collect()
+        }
+        Holdings::Worth { credits, said_at } => hold_by_worth(*credits, open, *said_at),
+    }
+}
+
+/// An agent of the old protocol runs twice what it gets twice, and what it does not hold is offered to it again. So
+/// it counts as not holding an assignment only where that is certain: where the assignment is dearer than all that
+/// the agent counts, or than what is left of it beyond the operations that it accepted and whose stop time lies ahead,
+/// for these it keeps through a lost connection. Other sums do not tell. Where it counts less, the one that is missing
+/// may be one that it had accepted and is done with before the hub is, while one that was on its way did arrive; where
+/// it counts more, the rest may be what ended here long ago. These stay as they are: at worst one that was lost on its
+/// way waits until its time is over and is given back.
+///
+/// The exact sum is taken as all of them. Where that is chance, one that was lost is paid for: the lesser evil.
+///
+/// An agent counts whatever reached it before it connected. Of what left for it, or was taken by it, after it spoke,
+/// its words say nothing: they may have waited longer than its next session took to begin.
+fn hold_by_worth(credits: u32, open: &[Share], said_at: DateTime<Utc>) -> Vec<Option<bool>> {
+    let credits = u64::from(credits);
+    let is_told_of = |share: &Share| share.moved_at.is_none_or(|moved_at| moved_at < said_at);
+    let worth = |fits: &dyn Fn(&Share) -> bool| -> u64 {
+        let told_of = open.iter().filter(|share| is_told_of(share) && fits(share));
+        told_of.map(|share| u64::from(share.run_price)).sum()
+    };
+    let all = worth(&|share| share.state != AssignmentState::Pending);
+    let running = worth(&|share| {
+        let until = share.runs_until;
+        share.state == AssignmentState::Accepted
+            && until.is_some_and(|until| until > said_at + CLOCKS_DIFFER)
+    });
+    // Less than what is running: then it lost something, and nobody knows what.
+    let beyond = credits.checked_sub(running).unwrap_or(credits);
+    let holds = |share: &Share| {
+        let left_for_it = match share.state {
+            AssignmentState::Pending => return Some(false),
+            AssignmentState::Delivered => beyond,
+            _ => credits,
+        };
+        if !is_told_of(share) {
+            None
+        } else if u64::from(share.run_price) > left_for_it {
+            Some(false)
+        } else {
+            (credits == all).then_some(true)
+        }
+    };
+    open.iter().map(holds).collect()
+}
+
+/// An agent may stop an operation so much earlier than the hub thinks, for its clock differs.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(2);
 
 /// What an open assignment becomes when its probe says whether it holds it; `None` where it stays as it is.
 pub(crate) fn settled(
@@ -90,141 +184,12 @@ pub(crate) fn paid_when_not_run(assignment: &Assignment) -> u32 {
     assignment.results.min(assignment.planned_runs)
 }
 
-/// A probe's reason for a refusal, as much of it as is kept.
+/// A reason for a refusal, as much of it as is kept. Sessions apply it to what probes say before it waits in a queue,
+/// stores to whatever they are given.
 pub(crate) fn short_reason(reason: &str) -> &str {
     let end = reason.floor_char_boundary(LONGEST_REASON);
     reason.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::TimeZone;
-    use probe_protocol::{OperationId, ProbeId, Whole};
-    use proptest::prelude::*;
-
-    use super::*;
-    use AssignmentState::{Accepted, Cancelled, Delivered, Expired, Finished, Pending, Refused};
-
-    fn noon() -> DateTime<Utc> {
-        Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap()
-    }
-
-    fn assignment(state: AssignmentState, planned_runs: u32, results: u32) -> Assignment {
-        Assignment {
-            operation: OperationId::new(),
-            probe: ProbeId::new(),
-            state,
-            reason: None,
-            planned_runs,
-            results,
-            delivered_at: None,
-            accepted_at: None,
-            ended_at: None,
-        }
-    }
-
-    /// Every minute until 12:10.
-    fn schedule() -> Schedule {
-        Schedule {
-            cron: "* * * * *".parse().unwrap(),
-            times_per_minute: Whole::new(1).unwrap(),
-            stop_time: noon() + TimeDelta::minutes(10),
-        }
-    }
-
-    #[test]
-    fn waits_longest_for_what_a_probe_may_hold() {
-        assert_eq!(open_until(Pending, noon()), noon());
-        assert_eq!(open_until(Delivered, noon()), noon() + TimeDelta::days(7));
-        assert_eq!(open_until(Accepted, noon()), noon() + STOP_GRACE);
-        assert_eq!(
-            open_until(Delivered, DateTime::<Utc>::MAX_UTC),
-            DateTime::<Utc>::MAX_UTC
-        );
-        assert_eq!(overdue(Pending), Expired);
-        assert_eq!(overdue(Delivered), Expired);
-        assert_eq!(overdue(Accepted), Finished);
-    }
-
-    #[test]
-    fn settles_what_a_hello_says() {
-        let before = noon() - TimeDelta::seconds(1);
-        let settle = |state, results, holds, now| {
-            settled(&assignment(state, 5, results), holds, noon(), now)
-        };
-        assert_eq!(settle(Pending, 0, true, before), Some(Accepted));
-        assert_eq!(settle(Delivered, 0, true, noon()), Some(Accepted));
-        assert_eq!(settle(Accepted, 0, true, noon()), None);
-        assert_eq!(settle(Pending, 0, false, noon()), None);
-        assert_eq!(settle(Delivered, 0, false, before), Some(Pending));
-        assert_eq!(settle(Accepted, 4, false, before), Some(Pending));
-        assert_eq!(settle(Accepted, 5, false, before), Some(Finished));
-        assert_eq!(settle(Delivered, 0, false, noon()), Some(Expired));
-        assert_eq!(settle(Accepted, 4, false, noon()), Some(Finished));
-        for ended in [Finished, Refused, Cancelled, Expired] {
-            assert_eq!(settle(ended, 0, true, before), None);
-            assert_eq!(settle(ended, 0, false, before), None);
-        }
-    }
-
-    #[test]
-    fn accepting_pays_for_what_lies_ahead_of_the_delivery() {
-        let schedule = schedule();
-        let mut late = assignment(Delivered, 9, 0);
-        assert_eq!(paid_when_accepted(&late, Some(&schedule)), 9);
-        late.delivered_at = Some(noon() + TimeDelta::minutes(4));
-        assert_eq!(paid_when_accepted(&late, Some(&schedule)), 5);
-        late.results = 2;
-        assert_eq!(paid_when_accepted(&late, Some(&schedule)), 7);
-        late.delivered_at = Some(schedule.stop_time);
-        assert_eq!(paid_when_accepted(&late, Some(&schedule)), 2);
-        late.results = 0;
-        assert_eq!(paid_when_accepted(&late, Some(&schedule)), 1);
-        assert_eq!(paid_when_accepted(&late, None), 9);
-    }
-
-    #[test]
-    fn cancelling_pays_for_what_may_have_run() {
-        assert_eq!(paid_when_cancelled(&assignment(Pending, 9, 0), Some(3)), 0);
-        assert_eq!(
-            paid_when_cancelled(&assignment(Delivered, 9, 2), Some(3)),
-            2
-        );
-        assert_eq!(paid_when_cancelled(&assignment(Accepted, 9, 2), Some(3)), 6);
-        assert_eq!(paid_when_cancelled(&assignment(Accepted, 9, 8), Some(3)), 8);
-        assert_eq!(
-            paid_when_cancelled(&assignment(Accepted, 9, 2), Some(99)),
-            2
-        );
-        assert_eq!(paid_when_cancelled(&assignment(Accepted, 1, 0), None), 1);
-        assert_eq!(paid_when_cancelled(&assignment(Delivered, 1, 0), None), 0);
-    }
-
-    #[test]
-    fn reasons_are_cut_between_characters() {
-        assert_eq!(short_reason("no"), "no");
-        assert_eq!(short_reason(&"é".repeat(300)).len(), LONGEST_REASON);
-        assert_eq!(short_reason(&"漢".repeat(300)).chars().count(), 166);
-    }
-
-    proptest! {
-        #[test]
-        fn never_pays_for_more_than_planned_nor_less_than_results(
-            planned in 1_u32.., share in 0.0..=1.0, ahead: u32, minutes in -20_i64..20, open in 0_usize..3,
-        ) {
-            let results = (f64::from(planned) * share) as u32;
-            let mut it = assignment([Pending, Delivered, Accepted][open], planned, results);
-            it.delivered_at = Some(noon() + TimeDelta::minutes(minutes));
-            let schedule = schedule();
-            for paid in [
-                paid_when_accepted(&it, Some(&schedule)),
-                paid_when_accepted(&it, None),
-                paid_when_cancelled(&it, Some(ahead)),
-                paid_when_cancelled(&it, None),
-                paid_when_not_run(&it),
-            ] {
-                prop_assert!((results..=planned).contains(&paid));
-            }
-        }
-    }
-}
+mod tests;

@@ -50,6 +50,10 @@ pub(crate) struct Plan {
     pub(crate) created_at: DateTime<Utc>,
     /// Assignments that were not delivered by then expire.
     pub(crate) expires_at: DateTime<Utc>,
+    /// Accepted assignments are over then; of a schedule no run that begins later counts.
+    pub(crate) closes_at: DateTime<Utc>,
+    /// The parameters as they were written at the old paths, which show them again.
+    pub(crate) as_sent: Option<Value>,
 }
 
 /// How long a one-off operation waits for a probe that is away.
@@ -69,7 +73,8 @@ pub(crate) fn remaining_runs(schedule: Option<&Schedule>, now: DateTime<Utc>) ->
 }
 
 impl Plan {
-    /// Plans an order.
+    /// Plans an order. Of a schedule, runs that begin up to `grace` after its stop time still count: runs of the last
+    /// minute are spread over it, and clocks differ.
     ///
     /// # Errors
     /// None in practice: parameters that were parsed have a JSON form.
@@ -77,9 +82,14 @@ impl Plan {
         order: Order,
         id: OperationId,
         owner: UserId,
+        grace: TimeDelta,
         now: DateTime<Utc>,
     ) -> Result<Self, serde_json::Error> {
         let kind = order.measurement.kind();
+        let expires_at = order
+            .schedule
+            .as_ref()
+            .map_or(now + ONCE_WAITS, |schedule| schedule.stop_time);
         Ok(Self {
             id,
             owner,
@@ -87,10 +97,11 @@ impl Plan {
             params: order.measurement.params()?,
             run_price: credits::run_price(kind, order.targets.len()),
             planned_runs: planned_runs(order.schedule.as_ref(), now),
-            expires_at: order
-                .schedule
-                .as_ref()
-                .map_or(now + ONCE_WAITS, |schedule| schedule.stop_time),
+            expires_at,
+            closes_at: expires_at
+                .checked_add_signed(grace)
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+            as_sent: order.as_sent,
             targets: order.targets,
             schedule: order.schedule,
             result_format: order.result_format,

@@ -36,6 +36,8 @@ pub(crate) struct Order {
     pub(crate) offline: Offline,
     /// How the user wants the documents.
     pub(crate) result_format: ResultFormat,
+    /// The parameters as they were written at the old paths, which show them again.
+    pub(crate) as_sent: Option<Value>,
 }
 
 /// Most targets of one operation: a run of all of them must stay a matter of minutes and one frame.
@@ -80,6 +82,7 @@ impl Order {
                 probes: probes?,
                 offline,
                 result_format,
+                as_sent: None,
             })
         })();
         fields.finish(order)

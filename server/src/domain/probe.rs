@@ -40,6 +40,17 @@ pub(crate) struct Probe {
     pub(crate) agent: Option<Agent>,
     /// Sum of one run's price over its unfinished assignments.
     pub(crate) load: i64,
+    /// Results it sent that were not taken, since it was registered.
+    pub(crate) refused_results: u64,
+}
+
+/// What the hub knows of a probe while it is connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Presence {
+    /// Credits that it says are in use.
+    pub(crate) in_use: u32,
+    /// Whether it left an operation unanswered that was handed to it; it gets no others until it answers.
+    pub(crate) sick: bool,
 }
 
 /// What a probe's agent said of itself.
@@ -56,15 +67,15 @@ pub(crate) struct Agent {
 }
 
 impl Probe {
-    /// Share of its credits that is free, 0 to 1. `declared` is what it says is in use.
-    pub(crate) fn availability(&self, declared: u32) -> f64 {
+    /// Share of its credits that is free, 0 to 1; a sick probe has none.
+    pub(crate) fn availability(&self, presence: Presence) -> f64 {
         let total = self.agent.as_ref().map_or(0, |agent| agent.total_credits);
-        if total == 0 {
+        if total == 0 || presence.sick {
             return 0.0;
         }
         let in_use = self
             .load
-            .max(i64::from(declared))
+            .max(i64::from(presence.in_use))
             .clamp(0, i64::from(total));
         1.0 - in_use as f64 / f64::from(total)
     }

@@ -3,15 +3,15 @@
 use probe_protocol::{Kind, ProbeId};
 use serde::{Deserialize, Serialize};
 
-use super::{Offline, Probe};
+use super::{Offline, Presence, Probe};
 
 /// A probe that was asked for, as the registry knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Candidate {
     /// The probe.
     pub(crate) probe: ProbeId,
-    /// Credits it says are in use, while it is connected.
-    pub(crate) connected: Option<u32>,
+    /// What is known of it while it is connected.
+    pub(crate) connected: Option<Presence>,
 }
 
 /// Why a probe was left out of an operation.
@@ -26,6 +26,8 @@ pub(crate) enum LeftOut {
     Full,
     /// It cannot run this kind.
     Incapable,
+    /// It is connected, but left an operation unanswered.
+    Sick,
 }
 
 /// Why an operation cannot be created.
@@ -56,6 +58,9 @@ pub(crate) fn fits(
     if candidate.connected.is_none() && offline == Offline::Skip {
         return Err(LeftOut::Offline);
     }
+    if candidate.connected.is_some_and(|presence| presence.sick) {
+        return Err(LeftOut::Sick);
+    }
     // A probe that never said hello has no known limits yet.
     let Some(agent) = &probe.agent else {
         return Ok(());
@@ -63,7 +68,8 @@ pub(crate) fn fits(
     if !agent.capabilities.contains(&kind) {
         return Err(LeftOut::Incapable);
     }
-    let in_use = probe.load.max(i64::from(candidate.connected.unwrap_or(0)));
+    let declared = candidate.connected.unwrap_or_default().in_use;
+    let in_use = probe.load.max(i64::from(declared));
     if in_use.saturating_add(i64::from(run_price)) > i64::from(agent.total_credits) {
         return Err(LeftOut::Full);
     }

@@ -3,14 +3,18 @@
 mod orders;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use probe_protocol::{Kind, OperationId, ProbeId, Rejection, Schedule, UserId, Whole};
+use probe_protocol::{
+    Kind, Measurement, OperationId, ProbeId, Rejection, ResultFormat, Schedule, UserId, Whole,
+};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::{
-    Assignment, AssignmentState, Candidate, LeftOut, Location, Offline, Probe,
-    admission::{STOP_GRACE, admit},
+    Assignment, AssignmentState, Candidate, LeftOut, Location, Offline, Order, Plan, Presence,
+    Probe,
+    admission::admit,
     credits::{run_price, unit_price},
-    operation::{planned_runs, remaining_runs},
+    operation::{ONCE_WAITS, planned_runs, remaining_runs},
     probe::Agent,
     selection::fits,
 };
@@ -60,6 +64,7 @@ fn probe(total_credits: u32, load: i64, capabilities: Vec<Kind>) -> Probe {
             total_credits,
         }),
         load,
+        refused_results: 0,
     }
 }
 
@@ -112,11 +117,12 @@ proptest! {
     #[test]
     fn no_probe_is_overloaded(total: u32, load in 0_i64..5_000_000_000, in_use: u32, price in 1_u32..=1500) {
         let probe = probe(total, load, vec![Kind::Ping]);
-        let candidate = Candidate { probe: probe.id, connected: Some(in_use) };
+        let presence = Presence { in_use, sick: false };
+        let candidate = Candidate { probe: probe.id, connected: Some(presence) };
         let room = i64::from(total) - load.max(i64::from(in_use));
         let verdict = fits(&probe, candidate, Kind::Ping, price, Offline::Skip);
         prop_assert_eq!(verdict.is_ok(), room >= i64::from(price));
-        let availability = probe.availability(in_use);
+        let availability = probe.availability(presence);
         prop_assert!((0.0..=1.0).contains(&availability), "{}", availability);
     }
 
@@ -136,9 +142,91 @@ proptest! {
             AssignmentState::Pending | AssignmentState::Delivered | AssignmentState::Accepted | AssignmentState::Finished
         );
         let before_cancel = state == AssignmentState::Cancelled && started <= 0;
-        let in_time = time(started) <= time(stop) + STOP_GRACE;
+        let in_time = started <= stop;
         prop_assert_eq!(verdict.is_ok(), (open || before_cancel) && results < planned && in_time);
     }
+}
+
+#[test]
+fn results_are_refused_for_a_reason() {
+    use AssignmentState::{Accepted, Cancelled, Delivered, Expired, Finished, Pending, Refused};
+    let (stop, close) = (time(0), time(90));
+    let refused = |state, results, started| {
+        let verdict = admit(&assignment(state, 5, results), Some(close), started);
+        verdict.err()
+    };
+    for state in [Pending, Delivered, Accepted, Finished] {
+        assert_eq!(refused(state, 4, close), None, "{state:?}");
+        let after = close + TimeDelta::milliseconds(1);
+        assert_eq!(refused(state, 4, after), Some(Rejection::AfterStop));
+        assert_eq!(refused(state, 5, stop), Some(Rejection::OverPlan));
+    }
+    assert_eq!(refused(Refused, 0, stop), Some(Rejection::NotAssigned));
+    assert_eq!(refused(Expired, 0, stop), Some(Rejection::Cancelled));
+    // It ended at `stop`.
+    assert_eq!(refused(Cancelled, 0, stop), None);
+    let after = stop + TimeDelta::milliseconds(1);
+    assert_eq!(refused(Cancelled, 0, after), Some(Rejection::Cancelled));
+}
+
+fn order(schedule: Option<Schedule>) -> Order {
+    Order {
+        measurement: Measurement::parse(Kind::Ping, &json!({})).unwrap(),
+        targets: serde_json::from_str(r#"["192.0.2.1", "example.org"]"#).unwrap(),
+        schedule,
+        probes: vec![ProbeId::new()],
+        offline: Offline::Skip,
+        result_format: ResultFormat::Json,
+        as_sent: None,
+    }
+}
+
+#[test]
+fn a_plan_closes_a_grace_after_it_expires() {
+    let (id, owner, now) = (OperationId::new(), UserId::new(), time(0));
+    let plan = |order, grace| Plan::of(order, id, owner, grace, now).unwrap();
+    let every_minute = || order(Some(schedule("* * * * *", 2, time(600))));
+    for grace in [0, 1, 300].map(TimeDelta::seconds) {
+        let repeated = plan(every_minute(), grace);
+        assert_eq!(repeated.expires_at, time(600));
+        assert_eq!(repeated.closes_at, time(600) + grace);
+        let once = plan(order(None), grace);
+        assert_eq!(once.expires_at, now + ONCE_WAITS);
+        assert_eq!(once.closes_at, now + ONCE_WAITS + grace);
+    }
+    let for_ever = plan(every_minute(), TimeDelta::MAX);
+    assert_eq!(for_ever.closes_at, DateTime::<Utc>::MAX_UTC);
+    assert_eq!((for_ever.id, for_ever.owner), (id, owner));
+    assert_eq!((for_ever.run_price, for_ever.created_at), (2, now));
+    assert_eq!(
+        for_ever.planned_runs,
+        planned_runs(for_ever.schedule.as_ref(), now)
+    );
+    assert_eq!(
+        for_ever.price_per_probe(),
+        i64::from(for_ever.planned_runs) * 2
+    );
+}
+
+#[test]
+fn a_plan_keeps_what_was_sent_and_tells_probes_nothing_of_it() {
+    let as_sent = json!({ "fqdns": ["example.org"], "x": { "y": 1.0 } });
+    let order = Order {
+        as_sent: Some(as_sent.clone()),
+        ..order(None)
+    };
+    let plan = Plan::of(
+        order,
+        OperationId::new(),
+        UserId::new(),
+        TimeDelta::zero(),
+        time(0),
+    );
+    let plan = plan.unwrap();
+    assert_eq!(plan.as_sent, Some(as_sent));
+    let told = serde_json::to_value(plan.assign()).unwrap();
+    assert_eq!(told["params"], plan.params);
+    assert!(!told.to_string().contains("fqdns"), "{told}");
 }
 
 #[test]
@@ -161,7 +249,7 @@ fn probes_are_left_out_for_a_reason() {
     let able = probe(10, 0, vec![Kind::Dns]);
     let here = Candidate {
         probe: able.id,
-        connected: Some(0),
+        connected: Some(Presence::default()),
     };
     let away = Candidate {
         probe: able.id,
@@ -181,6 +269,17 @@ fn probes_are_left_out_for_a_reason() {
         Err(LeftOut::Offline)
     );
     assert_eq!(fits(&able, away, Kind::Dns, 1, Offline::Queue), Ok(()));
+    let sick = Candidate {
+        connected: Some(Presence {
+            in_use: 0,
+            sick: true,
+        }),
+        ..here
+    };
+    for offline in [Offline::Skip, Offline::Queue] {
+        let verdict = fits(&able, sick, Kind::Dns, 1, offline);
+        assert_eq!(verdict, Err(LeftOut::Sick));
+    }
     let unknown = Probe {
         agent: None,
         ..able
@@ -189,6 +288,33 @@ fn probes_are_left_out_for_a_reason() {
         fits(&unknown, away, Kind::Ping, 1000, Offline::Queue),
         Ok(())
     );
+}
+
+#[test]
+fn a_sick_probe_gets_nothing_more() {
+    let able = probe(10, 0, vec![Kind::Ping]);
+    let presence = |sick| Presence { in_use: 0, sick };
+    let here = |sick| Candidate {
+        probe: able.id,
+        connected: Some(presence(sick)),
+    };
+    for offline in [Offline::Skip, Offline::Queue] {
+        assert_eq!(fits(&able, here(false), Kind::Ping, 10, offline), Ok(()));
+        let verdict = fits(&able, here(true), Kind::Ping, 1, offline);
+        assert_eq!(verdict, Err(LeftOut::Sick));
+    }
+    let (well, sick) = (
+        able.availability(presence(false)),
+        able.availability(presence(true)),
+    );
+    assert_eq!((well, sick), (1.0, 0.0));
+    // Also where nothing is known of it yet.
+    let unknown = Probe {
+        agent: None,
+        ..able
+    };
+    let verdict = fits(&unknown, here(true), Kind::Ping, 1, Offline::Skip);
+    assert_eq!(verdict, Err(LeftOut::Sick));
 }
 
 /// From every state, however it goes on, an assignment ends and then stays.

@@ -39,6 +39,8 @@ pub(crate) struct Credentials {
 
 /// Longest address, bytes (RFC 5321: 64 + 1 + 255, in total 254 with the brackets of a path).
 const LONGEST_EMAIL: usize = 254;
+/// Longest part before the `@`, bytes (RFC 5321).
+const LONGEST_LOCAL: usize = 64;
 /// Longest password, bytes: hashing must not be a way to make the hub work.
 const LONGEST_PASSWORD: usize = 1024;
 /// Shortest password, characters.
@@ -82,27 +84,59 @@ impl Credentials {
         let email: Option<String> = fields.required("email");
         let password: Option<String> = fields.required("password");
         Some(Self {
-            email: email?,
+            // Blanks around an address come from copying and pasting.
+            email: email?.trim().to_owned(),
             password: password?,
         })
     }
 }
 
-/// Checks an e-mail address: a local part of atoms with dots (RFC 5321 dot-string, other letters allowed as in
-/// RFC 6531) and a host name with at least one dot.
+/// Checks an e-mail address: before the last `@` atoms with dots or a quoted text (RFC 5321, letters of all languages
+/// allowed as in RFC 6531), after it a host name below a suffix of the Public Suffix List.
 pub(crate) fn check_email(email: &str) -> Result<(), &'static str> {
     const WRONG: &str = "must be an e-mail address";
     let (local, host) = email.rsplit_once('@').ok_or(WRONG)?;
-    let atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
-    let local_fits = local.len() <= 64
-        && local
-            .split('.')
-            .all(|part| !part.is_empty() && part.chars().all(atom));
-    let host_fits = host
-        .parse::<probe_protocol::Name>()
-        .is_ok_and(|name| name.is_host() && !host.ends_with('.'));
-    let fits = email.len() <= LONGEST_EMAIL && local_fits && host_fits && host.contains('.');
+    let quoted = local
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let local_fits = match quoted {
+        Some(inside) => is_quotable(inside),
+        None => is_dotted(local),
+    };
+    let fits = email.len() <= LONGEST_EMAIL
+        && local.len() <= LONGEST_LOCAL
+        && local_fits
+        && is_public(host);
     if fits { Ok(()) } else { Err(WRONG) }
+}
+
+/// Atoms between single dots.
+fn is_dotted(local: &str) -> bool {
+    let atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    local
+        .split('.')
+        .all(|part| !part.is_empty() && part.chars().all(atom))
+}
+
+/// What may stand between quotes: blanks and signs, and after a backslash also a quote or a backslash.
+fn is_quotable(text: &str) -> bool {
+    let mut escaped = false;
+    let fits = text.chars().all(|c| {
+        let after_backslash = std::mem::take(&mut escaped);
+        escaped = c == '\\' && !after_backslash;
+        !c.is_control() && (c != '"' || after_backslash)
+    });
+    !text.is_empty() && fits && !escaped
+}
+
+/// Whether this is a host name with a dot, below a suffix under which hosts are registered.
+fn is_public(host: &str) -> bool {
+    let Ok(name) = host.parse::<probe_protocol::Name>() else {
+        return false;
+    };
+    let name_fits = name.is_host() && name.as_str().contains('.') && !host.ends_with('.');
+    let suffix = psl::suffix(name.as_str().as_bytes());
+    name_fits && suffix.is_some_and(|suffix| suffix.is_known())
 }
 
 /// Checks a new password.

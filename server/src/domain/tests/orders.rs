@@ -182,27 +182,59 @@ fn a_public_hub_measures_public_addresses_only() {
 }
 
 #[test]
-fn registrations_are_checked() {
+fn addresses_are_checked() {
     for email in [
         "a@example.com",
         "a+tag@example.org",
         "a.b@fi.uba.ar",
+        "a@EXAMPLE.co.uk",
+        r#""q q"@example.com"#,
+        r#""a\"@\\b"@example.com"#,
         "ñandú@example.com",
+        "a@bücher.de",
+        "a@xn--bcher-kva.de",
+        "a@пример.рф",
     ] {
         assert!(check_email(email).is_ok(), "{email}");
     }
+    let long = format!("{}@example.com", "a".repeat(65));
     for email in [
+        "",
         "foo",
+        "@example.com",
+        "a@",
         "a@b",
+        "a@b.c",
+        "a@com",
+        "a@localhost",
         "a@127.0.0.1",
+        "a@[127.0.0.1]",
+        "a@x.notatld",
+        "a@example.com.",
+        "a@-example.com",
+        "a@exa_mple.com",
+        "a@example..com",
         ".a@example.com",
+        "a.@example.com",
         "a..b@example.com",
+        "a@b@example.com",
         "Name <a@example.com>",
         "a b@example.com",
+        "a@exam ple.com",
         " a@example.com",
+        "a\n@example.com",
+        r#"""@example.com"#,
+        r#""a"b"@example.com"#,
+        r#""a\"@example.com"#,
+        "\"a\nb\"@example.com",
+        &long,
     ] {
         assert!(check_email(email).is_err(), "{email}");
     }
+}
+
+#[test]
+fn passwords_are_checked() {
     for password in ["Secret-123", "ÄÖüß-1234"] {
         assert!(check_password(password).is_ok(), "{password}");
     }
@@ -221,6 +253,18 @@ fn registrations_are_checked() {
     assert!(
         Credentials::for_registration(&json!({ "email": { "$ne": null }, "password": 5 })).is_err()
     );
+}
+
+#[test]
+fn blanks_around_an_address_are_no_part_of_it() {
+    let body = json!({ "email": " \tAna@example.com\n", "password": " Secret-123 " });
+    for read in [Credentials::for_registration, Credentials::for_login] {
+        let Ok(credentials) = read(&body) else {
+            panic!("refused")
+        };
+        assert_eq!(credentials.email, "Ana@example.com");
+        assert_eq!(credentials.password, " Secret-123 ");
+    }
 }
 
 #[test]
