@@ -9,18 +9,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use probe_protocol::{
-    ContentFormat, Hello, Kind, OperationId, ProbeId, Rejection, ResultCode, ResultFormat, UserId,
-};
+use probe_protocol::{ContentFormat, OperationId, ProbeId, UserId};
 
 use crate::domain::{
-    Assignment, AssignmentState, Candidate, LeftOut, Location, Operation, Plan, Probe, Refusal,
-    User, credits::LedgerReason, probe::ProbeCard,
+    Agent, Assignment, AssignmentState, Candidate, Holdings, LeftOut, Location, Operation, Plan,
+    Probe, Refusal, User, credits::LedgerReason, probe::ProbeCard,
 };
 
 #[cfg(test)]
 mod contract;
+mod report;
 pub(crate) mod sqlite;
+
+pub(crate) use report::{Brief, Clock, NewResult, Outcome, Report, ResultRow, Verdict, What};
 
 /// A store could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -72,6 +73,15 @@ impl<T> Created<T> {
             Self::New(value) | Self::Before(value) => value,
         }
     }
+}
+
+/// Which part of a list, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span<Id> {
+    /// Newest first, with an id below this one; from the newest on where there is none.
+    Before(Option<Id>),
+    /// Oldest first, with an id above this one; from the oldest on where there is none.
+    After(Option<Id>),
 }
 
 /// A user to be.
@@ -182,11 +192,11 @@ pub(crate) trait ProbeStore: Send + Sync {
     ) -> Stored<Created<Probe>>;
     /// A probe that was not deleted.
     async fn probe(&self, id: ProbeId) -> Stored<Option<Probe>>;
-    /// Probes with an id below `before`, newest first; of one owner where one is given.
+    /// Up to `limit` probes of a span; of one owner where one is given.
     async fn probes(
         &self,
         owner: Option<UserId>,
-        before: Option<ProbeId>,
+        span: Span<ProbeId>,
         limit: usize,
     ) -> Stored<Vec<Probe>>;
     /// These probes, in any order; unknown ones are left out.
@@ -198,13 +208,14 @@ pub(crate) trait ProbeStore: Send + Sync {
     /// Deletes a probe: its open assignments are cancelled and the unspent part given back; results stay. Answers with
     /// what changed, `None` where there is no such probe.
     async fn delete_probe(&self, id: ProbeId, at: DateTime<Utc>) -> Stored<Option<Vec<Change>>>;
-    /// A probe said hello: keeps what it said of itself and settles what was open. What it holds and is open becomes
-    /// accepted; what it should hold and does not becomes pending again (or ends, when its time is over). Then offers
-    /// up to `limit` of what is pending.
+    /// A probe connected: keeps what it said of itself and settles what was open by what it holds
+    /// ([`crate::domain::lifecycle`]). What it holds and is open becomes accepted; what it should hold and does not
+    /// becomes pending again (or ends, when its time is over). Then offers up to `limit` of what is pending.
     async fn settle(
         &self,
         id: ProbeId,
-        hello: Hello,
+        agent: Agent,
+        holdings: Holdings,
         at: DateTime<Utc>,
         limit: usize,
     ) -> Stored<Settled>;
@@ -223,119 +234,6 @@ pub(crate) struct Opened {
     pub(crate) left_out: Vec<(ProbeId, LeftOut)>,
 }
 
-/// What is needed to read a result's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Brief {
-    /// The operation.
-    pub(crate) operation: OperationId,
-    /// What it measures with.
-    pub(crate) kind: Kind,
-    /// How the user wants the documents.
-    pub(crate) result_format: ResultFormat,
-}
-
-/// A result, read and ready to be kept.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct NewResult {
-    /// The run's name.
-    pub(crate) code: ResultCode,
-    /// What `raw` holds.
-    pub(crate) format: ContentFormat,
-    /// As it came.
-    pub(crate) raw: Bytes,
-    /// The document made of it: JSON text.
-    pub(crate) document: String,
-    /// The uniform summary: JSON text.
-    pub(crate) summary: String,
-    /// Records that could not be decoded; they stand raw in the document.
-    pub(crate) undecoded: u32,
-    /// Whether something was measured; only then it is rewarded.
-    pub(crate) measured: bool,
-    /// When the run began, by the hub's clock as far as the offset is known.
-    pub(crate) started_at: DateTime<Utc>,
-    /// When the run ended, likewise.
-    pub(crate) finished_at: DateTime<Utc>,
-    /// The probe's clock at that time.
-    pub(crate) clock: Option<Clock>,
-}
-
-/// How far a probe's clock is from the hub's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Clock {
-    /// Probe minus hub, µs.
-    pub(crate) offset_us: i64,
-    /// The true offset differs by at most this, µs.
-    pub(crate) error_us: i64,
-}
-
-/// What a probe reports of one assignment.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Report {
-    /// The probe.
-    pub(crate) probe: ProbeId,
-    /// The operation.
-    pub(crate) operation: OperationId,
-    /// When it arrived.
-    pub(crate) at: DateTime<Utc>,
-    /// What.
-    pub(crate) what: What,
-}
-
-/// Kinds of report.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum What {
-    /// The assignment left for the probe.
-    Delivered,
-    /// The probe will run it.
-    Accepted,
-    /// The probe will not run it, and why.
-    Refused(String),
-    /// No more results will come.
-    Finished,
-    /// A result.
-    Result(Box<NewResult>),
-}
-
-/// What became of a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    /// What became of it.
-    pub(crate) verdict: Verdict,
-    /// The assignment's state, where it changed.
-    pub(crate) changed: Option<Change>,
-}
-
-/// What became of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// A state report was taken, or changed nothing.
-    Noted,
-    /// The result is stored now, with this number in its operation.
-    New {
-        /// 1, 2, 3 …
-        seq: u64,
-    },
-    /// The result was stored before.
-    Duplicate,
-    /// The result will never be stored.
-    Rejected(Rejection),
-}
-
-/// A result as it is kept.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ResultRow {
-    /// Its number in its operation.
-    pub(crate) seq: u64,
-    /// Who measured.
-    pub(crate) probe: ProbeId,
-    /// When it was stored.
-    pub(crate) received_at: DateTime<Utc>,
-    /// Whether its probe's owner was rewarded.
-    pub(crate) rewarded: bool,
-    /// What was measured, without the raw bytes.
-    pub(crate) result: NewResult,
-}
-
 /// Operations, assignments and results.
 #[async_trait]
 pub(crate) trait OperationStore: Send + Sync {
@@ -351,11 +249,11 @@ pub(crate) trait OperationStore: Send + Sync {
     async fn operation(&self, id: OperationId) -> Stored<Option<Operation>>;
     /// Assignments of an operation, in the order of their probes' ids.
     async fn assignments(&self, id: OperationId) -> Stored<Vec<Assignment>>;
-    /// Operations with an id below `before`, newest first; of one owner where one is given.
+    /// Up to `limit` operations of a span; of one owner where one is given.
     async fn operations(
         &self,
         owner: Option<UserId>,
-        before: Option<OperationId>,
+        span: Span<OperationId>,
         limit: usize,
     ) -> Stored<Vec<Operation>>;
     /// Cancels an operation: its open assignments end, the unspent part is given back. Cancelling again changes
@@ -367,7 +265,8 @@ pub(crate) trait OperationStore: Send + Sync {
     ) -> Stored<Option<(Operation, Vec<Change>)>>;
     /// What is needed to read results of these operations; unknown ones are left out.
     async fn briefs(&self, ids: Vec<OperationId>) -> Stored<Vec<Brief>>;
-    /// Takes reports in order, all in one transaction; one outcome for each.
+    /// Takes reports in order, all in one transaction; one outcome for each. What is rejected or unusable is counted on
+    /// its probe.
     async fn record(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>>;
     /// Results of an operation with a number above `after`, in order: at most `limit`, and no more after
     /// the documents exceed `most_bytes` together. The raw bytes are left empty.
@@ -385,6 +284,8 @@ pub(crate) trait OperationStore: Send + Sync {
     async fn end_overdue(&self, now: DateTime<Utc>, limit: usize) -> Stored<Vec<Change>>;
     /// Forgets idempotency keys made before.
     async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()>;
+    /// Deletes everything there is and keeps the schema; answers with the probes there were.
+    async fn delete_all(&self) -> Stored<Vec<ProbeId>>;
     /// Whether it answers.
     async fn ping(&self) -> Stored<()>;
 }

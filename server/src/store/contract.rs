@@ -6,17 +6,23 @@ use std::sync::Arc;
 use super::Store;
 use fixture::Hub;
 
+mod claiming;
+mod closing;
 mod ending;
 mod fixture;
 mod keys;
 mod money;
 mod opening;
+mod paging;
 mod probes;
 mod reading;
 mod recording;
+mod refusing;
 mod results;
 mod settling;
 mod users;
+mod wiping;
+mod worth;
 
 /// Calls each subject with a store of its own; its name is printed, so that a failure says whose it is.
 macro_rules! subjects {
@@ -33,7 +39,7 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
     subjects! { make:
         users: register_and_are_found, keep_their_address_to_themselves, change_their_password,
             get_grants_with_an_entry, cannot_get_more_than_a_balance_holds, read_their_ledger_in_pages;
-        probes: register_and_are_found, are_listed_newest_first, change_what_is_given, rotate_their_token,
+        probes: register_and_are_found, are_found_together, change_what_is_given, rotate_their_token,
             disappear_when_deleted, give_back_what_was_open_when_deleted;
         keys: make_a_probe_once, open_an_operation_once, grant_once, belong_to_one_request, leave_refusals_alone,
             are_forgotten;
@@ -48,7 +54,18 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
             cancels_what_is_not_wanted, offers_the_oldest_first, refuses_a_deleted_probe;
         ending: cancels_and_gives_back, keeps_paid_what_may_have_run, cancels_once, leaves_alone_what_has_ended,
             expires_what_nobody_took, finishes_what_ran_its_time, ends_a_few_at_a_time;
-        reading: lists_operations_newest_first, finds_what_is_pending, gives_briefs, answers;
+        reading: finds_what_is_pending, gives_briefs, answers;
+        paging: lists_probes_both_ways, lists_operations_both_ways, goes_on_from_any_edge;
+        claiming: is_granted_once, is_granted_once_in_a_batch, is_granted_to_one_of_many,
+            is_not_granted_of_what_is_not_pending, is_not_granted_too_late, is_granted_anew_after_a_loss,
+            is_granted_to_the_newest_connection;
+        worth: of_nothing_offers_all_again, of_all_accepts_all, of_something_leaves_all_as_it_is,
+            of_the_newer_does_not_offer_it_again, of_what_it_runs_offers_the_newer_again, of_less_offers_the_dearer_again, accepts_nothing_that_has_not_left,
+            ends_what_is_too_late, said_before_it_left_tells_nothing, of_a_deleted_probe_is_nothing;
+        refusing: counts_every_rejection, counts_what_is_unusable, counts_nothing_else, counts_each_of_a_batch;
+        closing: keeps_when_a_plan_closes_and_what_was_sent, counts_runs_until_it_closes,
+            ends_what_runs_when_it_closes, gives_no_grace_to_what_never_left, counts_a_single_run_at_any_time;
+        wiping: leaves_nothing, leaves_the_rules;
     }
     eprintln!("contract: money::never_goes_astray");
     Box::pin(money::never_goes_astray(make)).await;

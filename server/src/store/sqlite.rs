@@ -31,6 +31,7 @@ mod settling;
 #[cfg(test)]
 mod tests;
 mod users;
+mod wiping;
 mod writer;
 
 pub(crate) use open::OpenError;

@@ -3,12 +3,9 @@
 use chrono::TimeDelta;
 use probe_protocol::OperationId;
 
-use super::fixture::{Hub, RUN_PRICE, at, nine_runs, noon, once, states};
+use super::fixture::{GRACE, Hub, RUN_PRICE, at, nine_runs, noon, once, states};
 use crate::{
-    domain::{
-        AssignmentState::{Accepted, Cancelled, Delivered, Expired, Finished, Pending},
-        admission::STOP_GRACE,
-    },
+    domain::AssignmentState::{Accepted, Cancelled, Delivered, Expired, Finished, Pending},
     store::What,
 };
 
@@ -92,7 +89,7 @@ pub(super) async fn finishes_what_ran_its_time(hub: Hub) {
     let id = hub.opened(nine_runs(user), &[probe]).await;
     hub.accept(id, probe, noon()).await;
     hub.send(id, probe, at(1), "a").await;
-    let end = at(10) + STOP_GRACE;
+    let end = at(10) + GRACE;
     let just = TimeDelta::milliseconds(1);
     assert_eq!(hub.end_overdue(end - just, 9).await.unwrap(), []);
     assert_eq!(hub.state(id, probe).await, Accepted);

@@ -12,13 +12,13 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use probe_protocol::{
-    ContentFormat, Hello, Kind, OperationId, ProbeId, ResultFormat, Schedule, UserId, Whole,
+    ContentFormat, Kind, OperationId, ProbeId, ResultFormat, Schedule, UserId, Whole,
 };
 
 use crate::{
     domain::{
-        Assignment, AssignmentState, Candidate, Location, Offline, Operation, Plan, Refusal,
-        credits, operation,
+        Agent, Assignment, AssignmentState, Candidate, Holdings, Location, Offline, Operation,
+        Plan, Presence, Refusal, credits, operation,
     },
     store::{
         Change, Created, IdempotencyKey, NewProbe, NewResult, NewUser, Opened, Outcome, Report,
@@ -28,6 +28,9 @@ use crate::{
 
 /// Targets of every plan; pings, so this is the price of one run too.
 pub(super) const RUN_PRICE: i64 = 2;
+
+/// How long after its stop time a plan's runs still count.
+pub(super) const GRACE: TimeDelta = TimeDelta::minutes(5);
 
 /// When everything begins.
 pub(super) fn noon() -> DateTime<Utc> {
@@ -261,7 +264,7 @@ pub(super) fn new_probe(owner: UserId) -> NewProbe {
 pub(super) fn online(probe: ProbeId) -> Candidate {
     Candidate {
         probe,
-        connected: Some(0),
+        connected: Some(Presence::default()),
     }
 }
 
@@ -288,6 +291,8 @@ pub(super) fn once(owner: UserId) -> Plan {
         planned_runs: 1,
         created_at: noon(),
         expires_at: noon() + operation::ONCE_WAITS,
+        closes_at: noon() + operation::ONCE_WAITS + GRACE,
+        as_sent: None,
     }
 }
 
@@ -301,6 +306,7 @@ pub(super) fn nine_runs(owner: UserId) -> Plan {
     Plan {
         planned_runs: operation::planned_runs(Some(&schedule), noon()),
         expires_at: schedule.stop_time,
+        closes_at: schedule.stop_time + GRACE,
         schedule: Some(schedule),
         ..once(owner)
     }
@@ -325,15 +331,19 @@ pub(super) fn measured(code: &str, started_at: DateTime<Utc>) -> What {
     What::Result(Box::new(new_result(code, started_at)))
 }
 
-pub(super) fn hello(total_credits: u32, assignments: &[OperationId]) -> Hello {
-    Hello {
-        agent: "pladmed-probe".to_owned(),
+/// What a probe says of itself.
+pub(super) fn agent(total_credits: u32) -> Agent {
+    Agent {
+        name: "pladmed-probe".to_owned(),
         version: "1.0".to_owned(),
         capabilities: vec![Kind::Ping, Kind::Dns],
         total_credits,
-        in_use_credits: 0,
-        assignments: assignments.to_vec(),
     }
+}
+
+/// What a probe holds that can name it.
+pub(super) fn exactly(operations: &[OperationId]) -> Holdings {
+    Holdings::Exactly(operations.to_vec())
 }
 
 /// The verdict and the state that it changed to.

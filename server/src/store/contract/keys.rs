@@ -6,7 +6,7 @@ use probe_protocol::ProbeId;
 use super::fixture::{Hub, at, key, new_probe, noon, once, online};
 use crate::{
     domain::{LeftOut, Refusal},
-    store::{Created, StoreError},
+    store::{Created, Span, StoreError},
 };
 
 pub(super) async fn make_a_probe_once(hub: Hub) {
@@ -23,7 +23,7 @@ pub(super) async fn make_a_probe_once(hub: Hub) {
     assert_eq!((again.id, again.token_generation), (first.id, 2));
     hub.delete_probe(first.id, at(1)).await.unwrap();
     assert_eq!(make().await.unwrap().into_inner().id, first.id);
-    assert_eq!(hub.probes(None, None, 9).await.unwrap(), []);
+    assert_eq!(hub.probes(None, Span::Before(None), 9).await.unwrap(), []);
 }
 
 pub(super) async fn open_an_operation_once(hub: Hub) {
@@ -67,7 +67,13 @@ pub(super) async fn belong_to_one_request(hub: Hub) {
     assert!(matches!(reused, Err(StoreError::KeyReused)));
     let reused = hub.open(once(user), vec![], key(user, "k", "g")).await;
     assert!(matches!(reused, Err(StoreError::KeyReused)));
-    assert_eq!(hub.probes(Some(user), None, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        hub.probes(Some(user), Span::Before(None), 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     // Another user's key of that name is another key.
     let theirs = hub
         .create_probe(new_probe(other), key(other, "k", "g"))

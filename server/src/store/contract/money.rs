@@ -11,9 +11,9 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-use super::fixture::{Hub, hello, new_result, noon, once, online};
+use super::fixture::{Hub, agent, exactly, new_result, noon, once, online};
 use crate::{
-    domain::{Offline, Plan, operation},
+    domain::{AssignmentState, Holdings, Offline, Plan, operation},
     store::{NewResult, Store, What},
 };
 
@@ -31,6 +31,7 @@ enum Step {
         user: usize,
         probes: u8,
         minutes: i64,
+        grace: i64,
     },
     Report {
         operation: usize,
@@ -47,6 +48,10 @@ enum Step {
     Settle {
         probe: usize,
         held: u64,
+    },
+    SettleByWorth {
+        probe: usize,
+        worth: u32,
     },
     Cancel {
         operation: usize,
@@ -66,13 +71,14 @@ enum Step {
 fn step() -> impl Strategy<Value = (i64, Step)> {
     let index = || 0_usize..1000;
     let step = prop_oneof![
-        4 => (index(), 1_u8..16, prop_oneof![Just(0), 2_i64..30])
-            .prop_map(|(user, probes, minutes)| Step::Open { user, probes, minutes }),
-        6 => (index(), index(), 0_u8..4)
+        4 => (index(), 1_u8..16, prop_oneof![Just(0), 2_i64..30], 0_i64..8)
+            .prop_map(|(user, probes, minutes, grace)| Step::Open { user, probes, minutes, grace }),
+        6 => (index(), index(), 0_u8..6)
             .prop_map(|(operation, probe, what)| Step::Report { operation, probe, what }),
         10 => (index(), index(), 0_u8..40, 0_i64..5, prop::bool::weighted(0.8)).prop_map(
             |(operation, probe, code, ago, measured)| Step::Result { operation, probe, code, ago, measured }),
         3 => (index(), any::<u64>()).prop_map(|(probe, held)| Step::Settle { probe, held }),
+        3 => (index(), 0_u32..9).prop_map(|(probe, worth)| Step::SettleByWorth { probe, worth }),
         2 => index().prop_map(|operation| Step::Cancel { operation }),
         1 => index().prop_map(|probe| Step::Delete { probe }),
         2 => (1_usize..9).prop_map(|limit| Step::End { limit }),
@@ -187,8 +193,10 @@ impl World {
                 user,
                 probes,
                 minutes,
+                grace,
             } => {
-                let plan = plan(self.user(user), minutes, now);
+                let mut plan = plan(self.user(user), minutes, now);
+                plan.closes_at = plan.expires_at + TimeDelta::minutes(grace);
                 self.open(plan, probes).await;
             }
             Step::Report {
@@ -215,9 +223,10 @@ impl World {
                 hub.report(operation, probe, now, what).await;
             }
             Step::Settle { probe, held } => {
-                let hello = hello(60, &self.some_operations(held));
-                let settled = hub.settle(self.probe(probe), hello, now, 3).await;
-                assert!(settled.unwrap().offers.len() <= 3);
+                self.settle(self.probe(probe), held).await;
+            }
+            Step::SettleByWorth { probe, worth } => {
+                self.settle_by_worth(self.probe(probe), worth).await;
             }
             Step::Cancel { operation } => {
                 hub.cancel(self.operation(operation), now).await.unwrap();
@@ -235,6 +244,27 @@ impl World {
                 let user = self.user(user);
                 hub.grant(user, credits, now, None).await.unwrap();
             }
+        }
+    }
+
+    async fn settle(&self, probe: ProbeId, held: u64) {
+        let held = exactly(&self.some_operations(held));
+        let settled = self.hub.settle(probe, agent(60), held, self.now, 3).await;
+        assert!(settled.unwrap().offers.len() <= 3);
+    }
+
+    /// What has left comes back only where it is dearer than what is said.
+    async fn settle_by_worth(&self, probe: ProbeId, worth: u32) {
+        let held = Holdings::Worth {
+            credits: worth,
+            said_at: self.now,
+        };
+        let settled = self.hub.settle(probe, agent(60), held, self.now, 3).await;
+        let settled = settled.unwrap();
+        assert!(settled.offers.len() <= 3 && settled.cancel.is_empty());
+        for change in settled.changed {
+            let price = self.hub.kept(change.operation).await.plan.run_price;
+            assert_eq!(change.state != AssignmentState::Accepted, price > worth);
         }
     }
 
@@ -264,6 +294,8 @@ fn state(number: u8) -> What {
         0 => What::Delivered,
         1 => What::Accepted,
         2 => What::Refused("no".to_owned()),
+        3 => What::Claimed,
+        4 => What::Unusable,
         _ => What::Finished,
     }
 }
@@ -275,11 +307,13 @@ fn plan(owner: UserId, minutes: i64, now: DateTime<Utc>) -> Plan {
         times_per_minute: Whole::new(1).unwrap(),
         stop_time: now + TimeDelta::minutes(minutes),
     });
+    let expires_at = schedule
+        .as_ref()
+        .map_or(now + operation::ONCE_WAITS, |schedule| schedule.stop_time);
     Plan {
         planned_runs: operation::planned_runs(schedule.as_ref(), now),
-        expires_at: schedule
-            .as_ref()
-            .map_or(now + operation::ONCE_WAITS, |schedule| schedule.stop_time),
+        expires_at,
+        closes_at: expires_at,
         schedule,
         offline: Offline::Skip,
         created_at: now,

@@ -4,7 +4,9 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use probe_protocol::{OperationId, ProbeId};
 
-use super::fixture::{Hub, RUN_PRICE, at, hello, new_probe, nine_runs, noon, once, online};
+use super::fixture::{
+    Hub, RUN_PRICE, agent, at, exactly, new_probe, nine_runs, noon, once, online,
+};
 use crate::{
     domain::{AssignmentState, Candidate, LeftOut, Offline, Plan, Refusal, credits::LedgerReason},
     store::Created,
@@ -54,12 +56,18 @@ pub(super) async fn leaves_out_who_cannot(hub: Hub) {
         hub.host(user).await,
     );
     let incapable = hub.host(user).await;
-    hub.settle(full, hello(1, &[]), noon(), 9).await.unwrap();
-    hub.settle(busy, hello(3, &[]), noon(), 9).await.unwrap();
+    hub.settle(full, agent(1), exactly(&[]), noon(), 9)
+        .await
+        .unwrap();
+    hub.settle(busy, agent(3), exactly(&[]), noon(), 9)
+        .await
+        .unwrap();
     hub.opened(once(user), &[busy]).await;
-    let mut deaf = hello(100, &[]);
+    let mut deaf = agent(100);
     deaf.capabilities.clear();
-    hub.settle(incapable, deaf, noon(), 9).await.unwrap();
+    hub.settle(incapable, deaf, exactly(&[]), noon(), 9)
+        .await
+        .unwrap();
     let unknown = ProbeId::new();
     let mut candidates: Vec<_> = [fits, full, busy, incapable, unknown, fits]
         .map(online)

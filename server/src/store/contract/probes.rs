@@ -2,10 +2,12 @@
 
 use probe_protocol::ProbeId;
 
-use super::fixture::{Hub, RUN_PRICE, at, hello, new_probe, nine_runs, noon, once, states};
+use super::fixture::{
+    Hub, RUN_PRICE, agent, at, exactly, new_probe, nine_runs, noon, once, states,
+};
 use crate::{
     domain::{AssignmentState, Location, probe::ProbeCard},
-    store::{Created, Verdict},
+    store::{Created, Span, Verdict},
 };
 
 pub(super) async fn register_and_are_found(hub: Hub) {
@@ -19,36 +21,25 @@ pub(super) async fn register_and_are_found(hub: Hub) {
         (owner, 1, 0)
     );
     assert_eq!((&probe.agent, probe.last_seen), (&None, None));
+    assert_eq!(probe.refused_results, 0);
     assert_eq!(hub.probe(probe.id).await.unwrap(), Some(probe));
     assert_eq!(hub.probe(ProbeId::new()).await.unwrap(), None);
 }
 
-pub(super) async fn are_listed_newest_first(hub: Hub) {
-    let (one, two) = (hub.somebody(0).await, hub.somebody(0).await);
+pub(super) async fn are_found_together(hub: Hub) {
+    let owner = hub.somebody(0).await;
     let mut all = Vec::new();
-    for owner in [one, two, one, one, two] {
-        all.push((hub.host(owner).await, owner));
+    for _ in 0..4 {
+        all.push(hub.host(owner).await);
     }
-    all.sort();
-    all.reverse();
-    for owner in [None, Some(one), Some(two)] {
-        let (mut before, mut seen) = (None, Vec::new());
-        loop {
-            let page = hub.probes(owner, before, 2).await.unwrap();
-            let Some(last) = page.last() else { break };
-            before = Some(last.id);
-            seen.extend(page.iter().map(|probe| probe.id));
-        }
-        let expected = all
-            .iter()
-            .filter(|(_, of)| owner.is_none_or(|it| it == *of));
-        assert_eq!(seen, expected.map(|(id, _)| *id).collect::<Vec<_>>());
-    }
-    let asked = vec![all[0].0, ProbeId::new(), all[3].0];
-    let mut found: Vec<_> = hub.probes_by_id(asked).await.unwrap();
-    found.sort_by_key(|probe| probe.id);
-    let found: Vec<_> = found.iter().map(|probe| probe.id).collect();
-    assert_eq!(found, [all[3].0, all[0].0]);
+    let asked = vec![all[2], ProbeId::new(), all[0]];
+    let found = hub.probes_by_id(asked).await.unwrap();
+    let mut found: Vec<_> = found.iter().map(|probe| probe.id).collect();
+    found.sort();
+    let mut expected = [all[0], all[2]];
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(hub.probes_by_id(vec![]).await.unwrap(), []);
 }
 
 pub(super) async fn change_what_is_given(hub: Hub) {
@@ -95,8 +86,13 @@ pub(super) async fn disappear_when_deleted(hub: Hub) {
     assert_eq!(states(&changes), [AssignmentState::Cancelled]);
     assert!(changes[0].operation_ended);
     assert_eq!(hub.probe(probe).await.unwrap(), None);
-    assert_eq!(hub.probes(None, None, 9).await.unwrap(), []);
-    assert_eq!(hub.probes(Some(owner), None, 9).await.unwrap(), []);
+    assert_eq!(hub.probes(None, Span::Before(None), 9).await.unwrap(), []);
+    assert_eq!(
+        hub.probes(Some(owner), Span::Before(None), 9)
+            .await
+            .unwrap(),
+        []
+    );
     assert_eq!(hub.probes_by_id(vec![probe]).await.unwrap(), []);
     assert_eq!(hub.pending(vec![probe], 9).await.unwrap(), []);
     assert_eq!(hub.rotate_token(probe).await.unwrap(), None);
@@ -122,7 +118,7 @@ pub(super) async fn give_back_what_was_open_when_deleted(hub: Hub) {
     let running = hub.opened(nine_runs(payer), &[probe]).await;
     let waiting = hub.opened(nine_runs(other), &[probe]).await;
     hub.accept(running, probe, noon()).await;
-    hub.settle(probe, hello(1000, &[running]), at(1), 9)
+    hub.settle(probe, agent(1000), exactly(&[running]), at(1), 9)
         .await
         .unwrap();
     let changes = hub.delete_probe(probe, at(4)).await.unwrap().unwrap();

@@ -5,31 +5,6 @@ use probe_protocol::{Kind, OperationId, ProbeId, ResultFormat};
 use super::fixture::{Hub, nine_runs, once};
 use crate::{domain::Plan, store::Brief};
 
-pub(super) async fn lists_operations_newest_first(hub: Hub) {
-    let (one, probe) = hub.pair().await;
-    let two = hub.somebody(1000).await;
-    let mut all = Vec::new();
-    for owner in [one, two, one, one, two] {
-        all.push((hub.opened(once(owner), &[probe]).await, owner));
-    }
-    all.sort();
-    all.reverse();
-    for owner in [None, Some(one), Some(two)] {
-        let (mut before, mut seen) = (None, Vec::new());
-        loop {
-            let page = hub.operations(owner, before, 2).await.unwrap();
-            assert!(page.len() <= 2);
-            let Some(last) = page.last() else { break };
-            before = Some(last.plan.id);
-            seen.extend(page.iter().map(|operation| operation.plan.id));
-        }
-        let expected = all
-            .iter()
-            .filter(|(_, of)| owner.is_none_or(|it| it == *of));
-        assert_eq!(seen, expected.map(|(id, _)| *id).collect::<Vec<_>>());
-    }
-}
-
 pub(super) async fn finds_what_is_pending(hub: Hub) {
     let (user, first) = hub.pair().await;
     let second = hub.host(user).await;

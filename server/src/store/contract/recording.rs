@@ -2,7 +2,7 @@
 
 use probe_protocol::{OperationId, ProbeId};
 
-use super::fixture::{Hub, RUN_PRICE, at, brief, hello, nine_runs, noon, once};
+use super::fixture::{Hub, RUN_PRICE, agent, at, brief, exactly, nine_runs, noon, once};
 use crate::{
     domain::AssignmentState::{Accepted, Cancelled, Delivered, Finished, Refused},
     store::{Verdict::Noted, What},
@@ -130,7 +130,9 @@ pub(super) async fn delivers_again_after_a_loss(hub: Hub) {
     let id = hub.opened(nine_runs(user), &[probe]).await;
     hub.accept(id, probe, noon()).await;
     hub.send(id, probe, at(1), "a").await;
-    hub.settle(probe, hello(99, &[]), at(5), 9).await.unwrap();
+    hub.settle(probe, agent(99), exactly(&[]), at(5), 9)
+        .await
+        .unwrap();
     let lost = hub.assignment(id, probe).await;
     assert_eq!((lost.delivered_at, lost.accepted_at), (None, None));
     hub.accept(id, probe, at(6)).await;

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use probe_protocol::{ContentFormat, OperationId, Rejection};
 
-use super::fixture::{Hub, RUN_PRICE, at, brief, measured, new_result, nine_runs, noon, once};
+use super::fixture::{
+    GRACE, Hub, RUN_PRICE, at, brief, measured, new_result, nine_runs, noon, once,
+};
 use crate::{
     domain::AssignmentState::{Accepted, Finished},
-    domain::admission::STOP_GRACE,
     store::{
         Clock, NewResult, Report,
         Verdict::{Duplicate, New, Rejected},
@@ -110,7 +111,7 @@ pub(super) async fn stop_at_the_plan(hub: Hub) {
 pub(super) async fn stop_after_the_stop_time(hub: Hub) {
     let (user, probe) = hub.pair().await;
     let id = hub.opened(nine_runs(user), &[probe]).await;
-    let last = at(10) + STOP_GRACE;
+    let last = at(10) + GRACE;
     let after = last + TimeDelta::milliseconds(1);
     let late = hub.send(id, probe, after, "a").await;
     assert_eq!(late.verdict, Rejected(Rejection::AfterStop));

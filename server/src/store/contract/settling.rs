@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use probe_protocol::{Kind, OperationId};
 
-use super::fixture::{Hub, RUN_PRICE, at, hello, measured, nine_runs, noon, once, states};
+use super::fixture::{Hub, RUN_PRICE, agent, at, exactly, measured, nine_runs, noon, once, states};
 use crate::{
     domain::{
         AssignmentState::{Accepted, Delivered, Expired, Finished, Pending},
@@ -14,7 +14,10 @@ use crate::{
 
 pub(super) async fn keeps_what_a_probe_says(hub: Hub) {
     let (_, probe) = hub.pair().await;
-    let settled = hub.settle(probe, hello(70, &[]), at(1), 9).await.unwrap();
+    let settled = hub
+        .settle(probe, agent(70), exactly(&[]), at(1), 9)
+        .await
+        .unwrap();
     assert_eq!(settled, crate::store::Settled::default());
     let kept = hub.probe(probe).await.unwrap().unwrap();
     assert_eq!(kept.last_seen, Some(at(1)));
@@ -33,14 +36,20 @@ pub(super) async fn accepts_what_it_holds(hub: Hub) {
     let pending = hub.opened(nine_runs(user), &[probe]).await;
     hub.report(delivered, probe, at(4), What::Delivered).await;
     let held = [delivered, pending];
-    let settled = hub.settle(probe, hello(70, &held), at(6), 9).await.unwrap();
+    let settled = hub
+        .settle(probe, agent(70), exactly(&held), at(6), 9)
+        .await
+        .unwrap();
     assert_eq!(states(&settled.changed), [Accepted, Accepted]);
     assert_eq!((settled.offers, settled.cancel), (vec![], vec![]));
     // Whatever passed before the delivery is given back, where it is known when that was.
     assert_eq!(hub.assignment(delivered, probe).await.planned_runs, 5);
     assert_eq!(hub.assignment(pending, probe).await.planned_runs, 9);
     assert_eq!(hub.refunds(user).await, [4 * RUN_PRICE]);
-    let again = hub.settle(probe, hello(70, &held), at(7), 9).await.unwrap();
+    let again = hub
+        .settle(probe, agent(70), exactly(&held), at(7), 9)
+        .await
+        .unwrap();
     assert_eq!(again, crate::store::Settled::default());
     hub.check(&[user], &[probe], &held).await;
 }
@@ -50,7 +59,10 @@ pub(super) async fn offers_again_what_it_lost(hub: Hub) {
     let plan = nine_runs(user);
     let accepted = hub.opened(plan.clone(), &[probe]).await;
     hub.accept(accepted, probe, noon()).await;
-    let settled = hub.settle(probe, hello(70, &[]), at(2), 9).await.unwrap();
+    let settled = hub
+        .settle(probe, agent(70), exactly(&[]), at(2), 9)
+        .await
+        .unwrap();
     assert_eq!(states(&settled.changed), [Pending]);
     assert!(!settled.changed[0].operation_ended);
     assert_eq!(settled.offers, [plan]);
@@ -73,7 +85,10 @@ pub(super) async fn ends_what_is_too_late(hub: Hub) {
     hub.report(accepted, probe, at(1), measured("a", at(1)))
         .await;
     let waiting = hub.opened(nine_runs(user), &[probe]).await;
-    let settled = hub.settle(probe, hello(70, &[]), at(10), 9).await.unwrap();
+    let settled = hub
+        .settle(probe, agent(70), exactly(&[]), at(10), 9)
+        .await
+        .unwrap();
     let mut changed = states(&settled.changed);
     changed.sort_by_key(|state| state.as_str());
     assert_eq!(changed, [Expired, Finished]);
@@ -103,7 +118,10 @@ pub(super) async fn cancels_what_is_not_wanted(hub: Hub) {
     let held = [
         unknown, cancelled, finished, open, refused, of_others, unknown,
     ];
-    let settled = hub.settle(probe, hello(70, &held), at(2), 9).await.unwrap();
+    let settled = hub
+        .settle(probe, agent(70), exactly(&held), at(2), 9)
+        .await
+        .unwrap();
     assert_eq!(settled.cancel, [unknown, cancelled, refused, of_others]);
     assert_eq!(states(&settled.changed), [Accepted]);
 }
@@ -121,7 +139,10 @@ pub(super) async fn offers_the_oldest_first(hub: Hub) {
         plans.push(plan);
     }
     plans.rotate_left(1);
-    let settled = hub.settle(probe, hello(70, &[]), at(1), 2).await.unwrap();
+    let settled = hub
+        .settle(probe, agent(70), exactly(&[]), at(1), 2)
+        .await
+        .unwrap();
     assert_eq!(settled.offers, plans[..2]);
     assert_eq!(settled.changed, []);
     // An offer is not a delivery.
@@ -138,7 +159,9 @@ pub(super) async fn refuses_a_deleted_probe(hub: Hub) {
     let (_, probe) = hub.pair().await;
     hub.delete_probe(probe, at(1)).await.unwrap();
     let held = OperationId::new();
-    let settled = hub.settle(probe, hello(70, &[held]), at(2), 9).await;
+    let settled = hub
+        .settle(probe, agent(70), exactly(&[held]), at(2), 9)
+        .await;
     let settled = settled.unwrap();
     assert_eq!(settled.cancel, [held]);
     assert_eq!((settled.offers, settled.changed), (vec![], vec![]));

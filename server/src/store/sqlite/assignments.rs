@@ -22,7 +22,9 @@ pub(super) struct Held {
     pub(super) owner: UserId,
     pub(super) run_price: u32,
     pub(super) expires_at: DateTime<Utc>,
-    pub(super) stop_time: Option<DateTime<Utc>>,
+    pub(super) closes_at: DateTime<Utc>,
+    /// Whether it runs by a schedule.
+    pub(super) is_repeated: bool,
 }
 
 /// An assignment, from any row that has its columns.
@@ -46,7 +48,8 @@ fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
         owner: parsed(row, "owner")?,
         run_price: row.get("run_price")?,
         expires_at: time(row, "expires_at_ms")?,
-        stop_time: maybe_time(row, "stop_time_ms")?,
+        closes_at: time(row, "closes_at_ms")?,
+        is_repeated: maybe_time(row, "stop_time_ms")?.is_some(),
     })
 }
 
@@ -55,7 +58,8 @@ macro_rules! select_held {
     ($rest:literal) => {
         concat!(
             "select a.operation, a.probe, a.state, a.reason, a.planned_runs, a.results, a.delivered_at_ms,
-                a.accepted_at_ms, a.ended_at_ms, o.owner, o.run_price, o.expires_at_ms, o.stop_time_ms
+                a.accepted_at_ms, a.ended_at_ms, o.owner, o.run_price, o.expires_at_ms, o.closes_at_ms,
+                o.stop_time_ms
             from assignments a cross join operations o on o.id = a.operation ",
             $rest
         )
@@ -125,7 +129,7 @@ const SAVE: &str =
 
 fn save(connection: &Connection, held: &Held) -> Stored<()> {
     let it = &held.assignment;
-    let ends_at = lifecycle::open_until(it.state, held.expires_at);
+    let ends_at = lifecycle::open_until(it.state, held.expires_at, held.closes_at);
     connection.prepare_cached(SAVE)?.execute(params![
         it.operation.to_string(),
         it.probe.to_string(),

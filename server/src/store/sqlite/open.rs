@@ -14,7 +14,10 @@ use rusqlite::{
 };
 
 /// The migrations in order; the number of a migration is its place, from 1. One that was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_old_probes.sql"),
+];
 /// Marks the file as ours, for `file(1)` and against mistakes: "PLAD".
 const APPLICATION_ID: i64 = 0x504c_4144;
 /// Longest a connection waits for a lock of another program, such as a backup.
@@ -118,8 +121,10 @@ pub(super) fn writer(path: &Path, watch: Option<&Watch>) -> Result<Connection, O
     if mode != "wal" {
         return Err(OpenError::NoLog(path.to_owned()));
     }
-    set_up(&mut connection, watch, false).map_err(failed)?;
+    set_up(&connection, false).map_err(failed)?;
     migrate(&mut connection).map_err(failed)?;
+    // After the migrations: they may read whole tables.
+    show_statements(&mut connection, watch).map_err(failed)?;
     Ok(connection)
 }
 
@@ -128,7 +133,8 @@ pub(super) fn reader(path: &Path, watch: Option<&Watch>) -> Result<Connection, O
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let mut connection = Connection::open_with_flags(path, flags)?;
-        set_up(&mut connection, watch, true)?;
+        set_up(&connection, true)?;
+        show_statements(&mut connection, watch)?;
         Ok(connection)
     };
     open().map_err(|source| OpenError::Sqlite {
@@ -137,7 +143,7 @@ pub(super) fn reader(path: &Path, watch: Option<&Watch>) -> Result<Connection, O
     })
 }
 
-fn set_up(connection: &mut Connection, watch: Option<&Watch>, reads: bool) -> rusqlite::Result<()> {
+fn set_up(connection: &Connection, reads: bool) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     if reads {
@@ -149,6 +155,10 @@ fn set_up(connection: &mut Connection, watch: Option<&Watch>, reads: bool) -> ru
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update_and_check(None, "journal_size_limit", LOG_SIZE, |_| Ok(()))?;
     }
+    Ok(())
+}
+
+fn show_statements(connection: &mut Connection, watch: Option<&Watch>) -> rusqlite::Result<()> {
     if let Some(watch) = watch.map(Arc::clone) {
         let see = move |event: TraceEvent<'_>| {
             if let TraceEvent::Stmt(_, sql) = event {
@@ -203,7 +213,8 @@ pub(super) fn is_current(path: &Path) -> Result<bool, OpenError> {
         })
 }
 
-fn newest() -> i64 {
+/// The newest schema that this program knows.
+pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

@@ -32,6 +32,7 @@ pub(super) fn open(
     }
     plan.created_at = as_kept(plan.created_at);
     plan.expires_at = as_kept(plan.expires_at);
+    plan.closes_at = as_kept(plan.closes_at);
     let (chosen, left_out) = select(connection, &plan, candidates)?;
     if chosen.is_empty() {
         return Ok(Err(Refusal::NoAvailableProbe(left_out)));
@@ -129,9 +130,11 @@ fn select(connection: &Connection, plan: &Plan, candidates: &[Candidate]) -> Sto
     Ok((chosen, left_out))
 }
 
-const INSERT: &str = "insert into operations (id, owner, kind, result_format, offline, run_price, planned_runs,
-    charged, open_assignments, created_at_ms, expires_at_ms, stop_time_ms, schedule, params, targets)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const INSERT: &str =
+    "insert into operations (id, owner, kind, result_format, offline, run_price, planned_runs,
+    charged, open_assignments, created_at_ms, expires_at_ms, closes_at_ms, stop_time_ms,
+    schedule, params, targets, as_sent)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 fn insert(connection: &Connection, plan: &Plan, price: i64, assigned: usize) -> Stored<()> {
     let schedule = plan.schedule.as_ref();
@@ -147,10 +150,12 @@ fn insert(connection: &Connection, plan: &Plan, price: i64, assigned: usize) -> 
         i64::try_from(assigned)?,
         ms(plan.created_at),
         ms(plan.expires_at),
+        ms(plan.closes_at),
         schedule.map(|schedule| ms(schedule.stop_time)),
         schedule.map(serde_json::to_string).transpose()?,
         plan.params.to_string(),
         serde_json::to_string(&plan.targets)?,
+        plan.as_sent.as_ref().map(ToString::to_string),
     ])?;
     Ok(())
 }
@@ -169,7 +174,11 @@ fn assign(connection: &Connection, plan: &Plan, chosen: &[ProbeId]) -> Stored<()
         state.as_str(),
         plan.planned_runs,
         ms(plan.created_at),
-        ms(lifecycle::open_until(state, plan.expires_at)),
+        ms(lifecycle::open_until(
+            state,
+            plan.expires_at,
+            plan.closes_at
+        )),
         chosen,
     ])?;
     let mut load = connection.prepare_cached(LOAD)?;

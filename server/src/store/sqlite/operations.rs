@@ -13,8 +13,8 @@ use super::{
     SqliteStore, assignments,
     codec::{json, maybe_json, maybe_time, ms, parsed, time, whole, word},
     keys, opening,
-    paging::{self, Statements},
-    recording, results,
+    paging::{self, List},
+    recording, results, wiping,
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
     },
     store::{
         Brief, Change, Created, IdempotencyKey, Opened, OperationStore, Outcome, Report, ResultRow,
-        Stored,
+        Span, Stored,
     },
 };
 
@@ -50,10 +50,10 @@ impl OperationStore for SqliteStore {
     async fn operations(
         &self,
         owner: Option<UserId>,
-        before: Option<OperationId>,
+        span: Span<OperationId>,
         limit: usize,
     ) -> Stored<Vec<Operation>> {
-        self.read(move |connection| list(connection, owner, before, limit))
+        self.read(move |connection| paging::page(connection, &LIST, owner, span, limit, read))
             .await
     }
 
@@ -101,6 +101,10 @@ impl OperationStore for SqliteStore {
             .await
     }
 
+    async fn delete_all(&self) -> Stored<Vec<ProbeId>> {
+        self.write(wiping::delete_all).await
+    }
+
     async fn ping(&self) -> Stored<()> {
         // Through the writer: a hub that cannot write is not ready. Nothing is written, so nothing is synced.
         self.write(|connection| {
@@ -125,6 +129,8 @@ fn read_plan(row: &Row<'_>) -> rusqlite::Result<Plan> {
         planned_runs: row.get("planned_runs")?,
         created_at: time(row, "created_at_ms")?,
         expires_at: time(row, "expires_at_ms")?,
+        closes_at: time(row, "closes_at_ms")?,
+        as_sent: maybe_json(row, "as_sent")?,
     })
 }
 
@@ -164,20 +170,10 @@ pub(super) fn probes_of(connection: &Connection, id: OperationId) -> Stored<Vec<
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-const LIST: Statements = Statements {
-    all: "select * from operations where id < ?1 order by id desc limit ?2",
-    of_owner: "select * from operations where owner = ?3 and id < ?1 order by id desc limit ?2",
+const LIST: List = List {
+    table: "operations",
+    condition: "true",
 };
-
-fn list(
-    connection: &Connection,
-    owner: Option<UserId>,
-    before: Option<OperationId>,
-    limit: usize,
-) -> Stored<Vec<Operation>> {
-    let before = before.map(|id| id.to_string());
-    paging::page(connection, &LIST, owner, before, limit, read)
-}
 
 const CANCEL: &str = "update operations set cancelled_at_ms = ?2
     where id = ?1 and cancelled_at_ms is null and ended_at_ms is null";

@@ -1,38 +1,47 @@
-//! Lists in pages: newest first, of everyone or of one owner.
+//! Lists in pages: newest or oldest first, of everyone or of one owner.
 
 use probe_protocol::UserId;
 use rusqlite::{Connection, Row, params};
 
 use super::codec;
-use crate::store::Stored;
+use crate::store::{Span, Stored};
 
-/// Above every identifier.
+/// Below and above every identifier.
+const BEFORE_ALL_IDS: &str = "";
 const AFTER_ALL_IDS: &str = "g";
 
-/// The two statements of a list: rows with an id below `?1`, at most `?2`, newest first.
-pub(super) struct Statements {
-    /// Of everyone.
-    pub(super) all: &'static str,
-    /// Of the owner `?3`.
-    pub(super) of_owner: &'static str,
+/// A table that is listed, and which of its rows are.
+pub(super) struct List {
+    /// The table; it has columns `id` and `owner`.
+    pub(super) table: &'static str,
+    /// A condition that the rows meet.
+    pub(super) condition: &'static str,
 }
 
-/// A page of a list: at most `limit` rows with an id below `before`.
-pub(super) fn page<T>(
+/// A page of a list: at most `limit` rows of a span.
+pub(super) fn page<Id: ToString, T>(
     connection: &Connection,
-    statements: &Statements,
+    list: &List,
     owner: Option<UserId>,
-    before: Option<String>,
+    span: Span<Id>,
     limit: usize,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Stored<Vec<T>> {
-    let before = before.as_deref().unwrap_or(AFTER_ALL_IDS);
+    let (beyond, order, edge, id) = match span {
+        Span::Before(id) => ("<", "desc", AFTER_ALL_IDS, id),
+        Span::After(id) => (">", "asc", BEFORE_ALL_IDS, id),
+    };
+    let edge = id.map_or_else(|| edge.to_owned(), |id| id.to_string());
+    let owned = owner.map_or("", |_| "owner = ?3 and ");
+    let List { table, condition } = list;
+    let sql = format!(
+        "select * from {table} where {owned}id {beyond} ?1 and {condition} order by id {order} limit ?2"
+    );
     let limit = codec::limit(limit);
-    let sql = owner.map_or(statements.all, |_| statements.of_owner);
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let found = match owner {
-        Some(owner) => statement.query_map(params![before, limit, owner.to_string()], read)?,
-        None => statement.query_map(params![before, limit], read)?,
+        Some(owner) => statement.query_map(params![edge, limit, owner.to_string()], read)?,
+        None => statement.query_map(params![edge, limit], read)?,
     };
     Ok(found.collect::<Result<_, _>>()?)
 }

@@ -2,23 +2,21 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use probe_protocol::{Hello, ProbeId, UserId};
+use probe_protocol::{ProbeId, UserId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteStore, assignments,
-    codec::{as_kept, json, maybe_time, ms, parsed, time},
+    codec::{as_kept, json, maybe_time, ms, parsed, time, whole},
     keys,
-    paging::{self, Statements},
+    paging::{self, List},
     settling,
 };
 use crate::{
-    domain::{
-        Location, Plan, Probe,
-        operation::remaining_runs,
-        probe::{Agent, ProbeCard},
+    domain::{Agent, Holdings, Location, Plan, Probe, operation::remaining_runs, probe::ProbeCard},
+    store::{
+        Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, StoreError, Stored,
     },
-    store::{Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, StoreError, Stored},
 };
 
 #[async_trait]
@@ -39,10 +37,10 @@ impl ProbeStore for SqliteStore {
     async fn probes(
         &self,
         owner: Option<UserId>,
-        before: Option<ProbeId>,
+        span: Span<ProbeId>,
         limit: usize,
     ) -> Stored<Vec<Probe>> {
-        self.read(move |connection| list(connection, owner, before, limit))
+        self.read(move |connection| paging::page(connection, &LIST, owner, span, limit, read))
             .await
     }
 
@@ -73,11 +71,12 @@ impl ProbeStore for SqliteStore {
     async fn settle(
         &self,
         id: ProbeId,
-        hello: Hello,
+        agent: Agent,
+        holdings: Holdings,
         at: DateTime<Utc>,
         limit: usize,
     ) -> Stored<Settled> {
-        self.write(move |connection| settling::settle(connection, id, &hello, at, limit))
+        self.write(move |connection| settling::settle(connection, id, &agent, &holdings, at, limit))
             .await
     }
 
@@ -110,6 +109,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Probe> {
         last_seen: maybe_time(row, "last_seen_ms")?,
         agent,
         load: row.get("load")?,
+        refused_results: whole(row, "refused_results")?,
     })
 }
 
@@ -134,6 +134,7 @@ fn create(
         last_seen: None,
         agent: None,
         load: 0,
+        refused_results: 0,
     };
     let id = probe.id.to_string();
     connection.prepare_cached(CREATE)?.execute(params![
@@ -167,22 +168,10 @@ pub(super) fn one(connection: &Connection, id: ProbeId) -> Stored<Option<Probe>>
     Ok(statement.query_row([id.to_string()], read).optional()?)
 }
 
-const LIST: Statements = Statements {
-    all: "select * from probes where id < ?1 and deleted_at_ms is null
-    order by id desc limit ?2",
-    of_owner: "select * from probes where owner = ?3 and id < ?1 and deleted_at_ms is null
-    order by id desc limit ?2",
+const LIST: List = List {
+    table: "probes",
+    condition: "deleted_at_ms is null",
 };
-
-fn list(
-    connection: &Connection,
-    owner: Option<UserId>,
-    before: Option<ProbeId>,
-    limit: usize,
-) -> Stored<Vec<Probe>> {
-    let before = before.map(|id| id.to_string());
-    paging::page(connection, &LIST, owner, before, limit, read)
-}
 
 const BY_ID: &str = "select p.* from json_each(?1) asked cross join probes p on p.id = asked.value
     where p.deleted_at_ms is null";

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     assignments::{self, Held},
     balance::{self, Cause},
-    codec::parsed,
+    codec::{ms, parsed},
     results,
 };
 use crate::{
@@ -26,6 +26,7 @@ pub(super) fn record(connection: &Connection, reports: &[Report]) -> Stored<Vec<
         .iter()
         .map(|report| match &report.what {
             What::Result(result) => take(connection, report, result),
+            What::Unusable => refuse(connection, report.probe, Verdict::Noted),
             state => Ok(Outcome {
                 verdict: Verdict::Noted,
                 changed: note(connection, report, state)?,
@@ -45,6 +46,13 @@ fn note(connection: &Connection, report: &Report, what: &What) -> Stored<Option<
         (What::Delivered, _) => {
             assignments::step(connection, held, AssignmentState::Delivered, planned, at)
         }
+        // What leaves when its time is over could only be paid for.
+        (What::Claimed, AssignmentState::Pending)
+            if at < held.expires_at && is_since_its_hello(connection, report)? =>
+        {
+            assignments::step(connection, held, AssignmentState::Delivered, planned, at)
+        }
+        (What::Claimed, _) => Ok(None),
         (What::Accepted, AssignmentState::Accepted) => Ok(None),
         (What::Accepted, _) => {
             assignments::accept(connection, held, AssignmentState::Accepted, 0, at)
@@ -61,8 +69,18 @@ fn note(connection: &Connection, report: &Report, what: &What) -> Stored<Option<
         (What::Finished, _) => {
             assignments::accept(connection, held, AssignmentState::Finished, 0, at)
         }
-        (What::Result(_), _) => Ok(None),
+        (What::Result(_) | What::Unusable, _) => Ok(None),
     }
+}
+
+const HELLO_BEFORE: &str =
+    "select 1 from probes where id = ?1 and coalesce(last_seen_ms, ?2) <= ?2";
+
+/// Whether the probe has not connected again since it was reported. What a connection claims that is not the newest any
+/// more would not leave, and the newest was told what is pending before.
+fn is_since_its_hello(connection: &Connection, report: &Report) -> Stored<bool> {
+    let mut statement = connection.prepare_cached(HELLO_BEFORE)?;
+    Ok(statement.exists(rusqlite::params![report.probe.to_string(), ms(report.at)])?)
 }
 
 const KNOWN: &str = "select 1 from operations where id = ?1";
@@ -82,14 +100,16 @@ fn take(connection: &Connection, report: &Report, result: &NewResult) -> Stored<
         let known = connection
             .prepare_cached(KNOWN)?
             .exists([report.operation.to_string()])?;
-        return said(Verdict::Rejected(if known {
+        let why = if known {
             Rejection::NotAssigned
         } else {
             Rejection::UnknownOperation
-        }));
+        };
+        return refuse(connection, report.probe, Verdict::Rejected(why));
     };
-    if let Err(why) = admit(&held.assignment, held.stop_time, result.started_at) {
-        return said(Verdict::Rejected(why));
+    let closes_at = held.is_repeated.then_some(held.closes_at);
+    if let Err(why) = admit(&held.assignment, closes_at, result.started_at) {
+        return refuse(connection, report.probe, Verdict::Rejected(why));
     }
     let seq = results::insert(connection, report, result)?;
     let changed = count(connection, &mut held, report)?;
@@ -99,6 +119,18 @@ fn take(connection: &Connection, report: &Report, result: &NewResult) -> Stored<
     Ok(Outcome {
         verdict: Verdict::New { seq },
         changed,
+    })
+}
+
+const REFUSE: &str = "update probes set refused_results = refused_results + 1 where id = ?1";
+
+/// Counts a result that is not taken.
+fn refuse(connection: &Connection, probe: ProbeId, verdict: Verdict) -> Stored<Outcome> {
+    let mut statement = connection.prepare_cached(REFUSE)?;
+    statement.execute([probe.to_string()])?;
+    Ok(Outcome {
+        verdict,
+        changed: None,
     })
 }
 

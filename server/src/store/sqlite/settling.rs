@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use probe_protocol::{Hello, OperationId, ProbeId};
+use probe_protocol::{OperationId, ProbeId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -12,7 +12,10 @@ use super::{
     operations,
 };
 use crate::{
-    domain::{AssignmentState, Plan, lifecycle},
+    domain::{
+        Agent, AssignmentState, Holdings, Plan,
+        lifecycle::{self, Share},
+    },
     store::{Change, Settled, Stored},
 };
 
@@ -24,42 +27,61 @@ const HELLO: &str =
 pub(super) fn settle(
     connection: &Connection,
     id: ProbeId,
-    hello: &Hello,
+    agent: &Agent,
+    holdings: &Holdings,
     at: DateTime<Utc>,
     limit: usize,
 ) -> Stored<Settled> {
     let known = connection.prepare_cached(HELLO)?.execute(params![
         id.to_string(),
-        hello.agent,
-        hello.version,
-        serde_json::to_string(&hello.capabilities)?,
-        hello.total_credits,
+        agent.name,
+        agent.version,
+        serde_json::to_string(&agent.capabilities)?,
+        agent.total_credits,
         ms(at),
     ])?;
+    let named = match holdings {
+        Holdings::Exactly(operations) => operations.as_slice(),
+        Holdings::Worth { .. } => &[],
+    };
     if known == 0 {
         // Deleted while it connected: nothing it holds is wanted.
         return Ok(Settled {
-            cancel: hello.assignments.clone(),
+            cancel: named.to_vec(),
             ..Settled::default()
         });
     }
     let mut settled = Settled::default();
-    let mut strange = HashSet::new();
-    let mut held_by_probe: HashSet<OperationId> = hello.assignments.iter().copied().collect();
-    for mut held in assignments::open_of_probe(connection, id)? {
-        let holds = held_by_probe.remove(&held.assignment.operation);
-        settled
-            .changed
-            .extend(settle_one(connection, &mut held, holds, at)?);
+    let mut open = assignments::open_of_probe(connection, id)?;
+    let shares: Vec<Share> = open.iter().map(share).collect();
+    for (held, holds) in open.iter_mut().zip(lifecycle::holds(holdings, &shares)) {
+        if let Some(holds) = holds {
+            let changed = settle_one(connection, held, holds, at)?;
+            settled.changed.extend(changed);
+        }
     }
-    for &operation in &hello.assignments {
-        let ended = held_by_probe.contains(&operation) && strange.insert(operation);
+    let mut seen: HashSet<OperationId> = shares.iter().map(|share| share.operation).collect();
+    for &operation in named {
+        let ended = seen.insert(operation);
         if ended && state(connection, operation, id)? != Some(AssignmentState::Finished) {
             settled.cancel.push(operation);
         }
     }
     settled.offers = offers(connection, id, at, limit)?;
     Ok(settled)
+}
+
+fn share(held: &Held) -> Share {
+    Share {
+        operation: held.assignment.operation,
+        state: held.assignment.state,
+        moved_at: held
+            .assignment
+            .delivered_at
+            .max(held.assignment.accepted_at),
+        runs_until: held.is_repeated.then_some(held.expires_at),
+        run_price: held.run_price,
+    }
 }
 
 fn settle_one(
