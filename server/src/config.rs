@@ -2,9 +2,20 @@
 //!
 //! [`VARIABLES`] is the one list of names; the `.env_server.example` file is held to it by a test.
 
-use std::{collections::HashMap, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use probe_protocol::TargetPolicy;
+
+mod reader;
+
+use reader::Reader;
 
 /// A setting's name, its value when left out, and what it does.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +40,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "SECRET_KEY",
         "",
-        "signs all tokens, at least 32 characters; required in staging and production, else made and kept in DATA_DIR",
+        "signs all tokens, should have 32 characters or more; required in staging and production, else made and kept in DATA_DIR",
     ),
     variable(
         "DATABASE",
@@ -46,6 +57,41 @@ pub const VARIABLES: &[Variable] = &[
         "USER_TOKEN_HOURS",
         "12",
         "hours after which a login ends, 1 to 8760",
+    ),
+    variable(
+        "LEGACY_USER_TOKENS",
+        "refuse",
+        "accept or refuse: whether logins of the replaced system, which never end, still count",
+    ),
+    variable(
+        "LOGINS_PER_MINUTE",
+        "20",
+        "logins and registrations a minute from one address, and logins to one account, 1 to 100000",
+    ),
+    variable(
+        "TRUSTED_PROXIES",
+        "",
+        "addresses or networks, separated by commas, whose X-Forwarded-For tells who is calling",
+    ),
+    variable(
+        "PUBLIC_OPERATIONS",
+        "true",
+        "true or false: whether GET /operation?id= shows an operation to whoever knows its id",
+    ),
+    variable(
+        "STOP_GRACE_SECONDS",
+        "300",
+        "seconds after the stop time of an operation in which results still count, 0 to 86400",
+    ),
+    variable(
+        "RESOLVE_TARGETS",
+        "",
+        "hub or probe: who resolves names for agents of the replaced system; unset is hub in staging and production, else probe",
+    ),
+    variable(
+        "NAME_SERVER",
+        "",
+        "address and port of the name server that the hub asks; unset is the system's",
     ),
     variable("STOP_SECONDS", "20", "seconds a stop may take, 1 to 600"),
     variable(
@@ -86,6 +132,16 @@ impl Environment {
     }
 }
 
+/// Who resolves names of targets for agents of the replaced system, which neither check what a name resolves to nor
+/// survive one that does not. Agents of this system resolve and check by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolveTargets {
+    /// The hub; agents get addresses.
+    Hub,
+    /// The agent.
+    Probe,
+}
+
 /// The shape of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -124,6 +180,20 @@ pub struct Config {
     pub target_policy: TargetPolicy,
     /// How long a login lasts.
     pub user_token_life: Duration,
+    /// Whether user tokens without an end are taken.
+    pub legacy_user_tokens: bool,
+    /// How often one address may try to log in or register, and one account be tried.
+    pub logins_per_minute: NonZeroU32,
+    /// Whose word on who is calling counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether everyone may read an operation at its old path.
+    pub public_operations: bool,
+    /// How long after the stop time results still count.
+    pub stop_grace: Duration,
+    /// Who resolves names for old agents.
+    pub resolve_targets: ResolveTargets,
+    /// The name server to ask; `None` is the system's.
+    pub name_server: Option<SocketAddr>,
     /// Longest a stop may take.
     pub stop_within: Duration,
     /// Filter of log lines.
@@ -139,125 +209,22 @@ pub struct Config {
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
 
-/// Shortest key worth the name, bytes: as long as HS256's digest (RFC 7518 section 3.2).
-const SHORTEST_SECRET: usize = 32;
+/// Shortest key that nobody can guess, bytes: as long as HS256's digest (RFC 7518 section 3.2). Shorter ones are taken,
+/// because an installation that moves over from the replaced system has to keep its key.
+const SHORT_SECRET: usize = 32;
 
-/// Words of keys that stand in examples and documentation.
-const EXAMPLE_SECRETS: &[&str] = &["change", "example", "secret_key", "replace"];
-
-struct Reader {
-    vars: HashMap<String, String>,
-    problems: Vec<String>,
-}
-
-impl Reader {
-    /// The text of a variable, or its default.
-    fn text(&self, name: &str) -> String {
-        let default = VARIABLES
-            .iter()
-            .find(|variable| variable.name == name)
-            .map_or("", |v| v.default);
-        self.vars
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .cloned()
-            .unwrap_or_else(|| default.to_owned())
-    }
-
-    fn parsed<T: FromStr>(&mut self, name: &str, wanted: &str) -> Option<T> {
-        let text = self.text(name);
-        let value = text.parse().ok();
-        if value.is_none() {
-            self.problems
-                .push(format!("{name}: must be {wanted}, not {text:?}"));
-        }
-        value
-    }
-
-    fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(name);
-        let value = words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
-        if value.is_none() {
-            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.problems.push(format!(
-                "{name}: must be one of {}, not {text:?}",
-                words.join(", ")
-            ));
-        }
-        value
-    }
-
-    fn within(&mut self, name: &str, least: u64, most: u64) -> Option<u64> {
-        let value: u64 = self.parsed(name, "a whole number")?;
-        if (least..=most).contains(&value) {
-            return Some(value);
-        }
-        self.problems.push(format!(
-            "{name}: must be from {least} to {most}, not {value}"
-        ));
-        None
-    }
-
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        Some(self.text(name))
-            .filter(|text| !text.is_empty())
-            .map(PathBuf::from)
-    }
-
-    fn secret(&mut self, environment: Option<Environment>) -> Option<SecretKey> {
-        let text = self.text("SECRET_KEY");
-        let serious = environment.is_some_and(Environment::is_serious);
-        if text.is_empty() {
-            if serious {
-                self.problems
-                    .push("SECRET_KEY: must be set in staging and production".into());
-            }
-            return None;
-        }
-        let lower = text.to_lowercase();
-        if serious && EXAMPLE_SECRETS.iter().any(|word| lower.contains(word)) {
-            self.problems.push(
-                "SECRET_KEY: is an example; make one of your own, as with: openssl rand -hex 32"
-                    .into(),
-            );
-        }
-        if serious && text.len() < SHORTEST_SECRET {
-            self.problems.push(format!(
-                "SECRET_KEY: must have at least {SHORTEST_SECRET} characters"
-            ));
-        }
-        Some(SecretKey(text))
-    }
-
-    fn policy(&mut self, environment: Option<Environment>) -> Option<TargetPolicy> {
-        if self.text("TARGET_POLICY").is_empty() {
-            let serious = environment.is_none_or(Environment::is_serious);
-            return Some(if serious {
-                TargetPolicy::Public
-            } else {
-                TargetPolicy::Any
-            });
-        }
-        self.word(
-            "TARGET_POLICY",
-            &[("any", TargetPolicy::Any), ("public", TargetPolicy::Public)],
-        )
-    }
-
-    fn log_level(&mut self) -> Option<String> {
-        let text = self.text("LOG_LEVEL");
-        match tracing_subscriber::filter::Targets::from_str(&text) {
-            Ok(_) => Some(text),
-            Err(error) => {
-                self.problems.push(format!("LOG_LEVEL: {error}"));
-                None
-            }
-        }
-    }
-}
+const ENVIRONMENTS: &[(&str, Environment)] = &[
+    ("development", Environment::Development),
+    ("test", Environment::Test),
+    ("staging", Environment::Staging),
+    ("production", Environment::Production),
+];
+const LOG_FORMATS: &[(&str, LogFormat)] = &[
+    ("full", LogFormat::Full),
+    ("brief", LogFormat::Brief),
+    ("json", LogFormat::Json),
+];
+const LEGACY_TOKENS: &[(&str, bool)] = &[("accept", true), ("refuse", false)];
 
 impl Config {
     /// Reads the settings from environment variables; other variables are ignored.
@@ -267,52 +234,65 @@ impl Config {
     pub fn from_vars(
         vars: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut reader = Reader {
-            vars: vars.into_iter().collect(),
-            problems: Vec::new(),
-        };
-        let environments = [
-            ("development", Environment::Development),
-            ("test", Environment::Test),
-            ("staging", Environment::Staging),
-            ("production", Environment::Production),
-        ];
-        let formats = [
-            ("full", LogFormat::Full),
-            ("brief", LogFormat::Brief),
-            ("json", LogFormat::Json),
-        ];
-        let environment = reader.word("ENVIRONMENT", &environments);
+        let mut reader = Reader::new(vars);
+        match Self::read(&mut reader) {
+            Some(config) if reader.problems.is_empty() => Ok(config),
+            _ => Err(ConfigError(reader.problems)),
+        }
+    }
+
+    /// Reads every setting before it gives up on any, so that all problems are noted.
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let environment = reader.word("ENVIRONMENT", ENVIRONMENTS);
         reader.word("DATABASE", &[("sqlite", ())]);
         let host = reader.parsed("HOST", "an IP address");
         let port = reader.parsed("PORT", "a port number");
         let secret_key = reader.secret(environment);
         let target_policy = reader.policy(environment);
         let hours = reader.within("USER_TOKEN_HOURS", 1, 8760);
+        let legacy_user_tokens = reader.word("LEGACY_USER_TOKENS", LEGACY_TOKENS);
+        let logins = reader.within("LOGINS_PER_MINUTE", 1, 100_000);
+        let trusted_proxies = reader.networks("TRUSTED_PROXIES");
+        let public_operations = reader.parsed("PUBLIC_OPERATIONS", "true or false");
+        let grace_seconds = reader.within("STOP_GRACE_SECONDS", 0, 86_400);
+        let resolve_targets = reader.resolve_targets(environment);
+        let name_server = reader.name_server();
         let stop_seconds = reader.within("STOP_SECONDS", 1, 600);
         let log_level = reader.log_level();
-        let log_format = reader.word("LOG_FORMAT", &formats);
-        let data_dir = reader.path("DATA_DIR").unwrap_or_default();
-        let log_file = reader.path("LOG_FILE");
-        let config = (|| {
-            Some(Self {
-                environment: environment?,
-                host: host?,
-                port: port?,
-                secret_key,
-                data_dir,
-                target_policy: target_policy?,
-                user_token_life: Duration::from_secs(hours? * 3600),
-                stop_within: Duration::from_secs(stop_seconds?),
-                log_level: log_level?,
-                log_format: log_format?,
-                log_file,
-            })
-        })();
-        match config {
-            Some(config) if reader.problems.is_empty() => Ok(config),
-            _ => Err(ConfigError(reader.problems)),
+        let log_format = reader.word("LOG_FORMAT", LOG_FORMATS);
+        Some(Self {
+            environment: environment?,
+            host: host?,
+            port: port?,
+            secret_key,
+            data_dir: reader.path("DATA_DIR").unwrap_or_default(),
+            target_policy: target_policy?,
+            user_token_life: Duration::from_secs(hours? * 3600),
+            legacy_user_tokens: legacy_user_tokens?,
+            logins_per_minute: NonZeroU32::new(u32::try_from(logins?).ok()?)?,
+            trusted_proxies,
+            public_operations: public_operations?,
+            stop_grace: Duration::from_secs(grace_seconds?),
+            resolve_targets: resolve_targets?,
+            name_server,
+            stop_within: Duration::from_secs(stop_seconds?),
+            log_level: log_level?,
+            log_format: log_format?,
+            log_file: reader.path("LOG_FILE"),
+        })
+    }
+
+    /// What an operator should look at although it stops nothing. One line each, naming its variable.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let length = self.secret_key.as_ref().map(|key| key.0.len());
+        if self.environment.is_serious() && length.is_some_and(|length| length < SHORT_SECRET) {
+            return vec![format!(
+                "SECRET_KEY: has fewer than {SHORT_SECRET} characters and may be guessed; with a new one, users log in \
+                 again and probes need new tokens"
+            )];
         }
+        Vec::new()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Accepts connections and serves HTTP/1.1 on them, with limits that a plain server does not have: on connections, on
-//! the time a request's head may take, and on the time a stop may take.
+//! the time a request's head may take, on the time a client may leave an answer unread, and on the time a stop may take.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::ConnectInfo, http::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -11,15 +11,22 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tower::util::MapRequest;
+
+use patient::Patient;
+
+mod patient;
 
 /// Connections at the same time, websockets apart from the moment they are upgraded.
 const MOST_CONNECTIONS: usize = 16_384;
 /// Longest a request's head may take to arrive: a client that trickles holds a connection no longer.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// Longest a connection may stay full: a client that reads nothing for so long is gone or means harm.
+const FULL_FOR: Duration = Duration::from_secs(60);
 /// Pause after an accept that failed, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,7 +44,7 @@ pub(crate) async fn serve(
             () = stop.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let (stream, place) = match accepted {
+        let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -50,9 +57,9 @@ pub(crate) async fn serve(
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN);
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(with_peer(router.clone(), peer));
         let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
+            .serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, FULL_FOR)), service)
             .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -70,14 +77,60 @@ pub(crate) async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = places
         .clone()
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     // Small frames would otherwise wait for the acknowledgement of the one before, up to 40 ms.
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, peer, place))
+}
+
+/// The router for one connection: each request says who is at its other end.
+fn with_peer<B>(
+    router: Router,
+    peer: SocketAddr,
+) -> MapRequest<Router, impl FnMut(Request<B>) -> Request<B> + Clone> {
+    MapRequest::new(router, move |mut request: Request<B>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Longest that each step may take.
+    const WITHIN: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_request_says_who_is_at_the_other_end() {
+        let whoami = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
+        let router = Router::new().route("/", get(whoami));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, router, stop.clone(), WITHIN));
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            timeout(WITHIN, stream.read_to_string(&mut answer))
+                .await
+                .unwrap()
+                .unwrap();
+            let own = stream.local_addr().unwrap().to_string();
+            assert!(answer.ends_with(&own), "{own}: {answer}");
+        }
+        stop.cancel();
+        timeout(WITHIN, server).await.unwrap().unwrap();
+    }
 }

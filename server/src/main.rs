@@ -105,6 +105,9 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 fn serve(config: Config) -> Result<ExitCode, Failure> {
     pladmed::init_telemetry(&config)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     runtime()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -136,9 +139,6 @@ fn create_superuser(config: &Config, email: &str, from_stdin: bool) -> Result<Ex
 }
 
 fn check_config() -> Result<ExitCode, Failure> {
-    let problems = Config::from_vars(std::env::vars())
-        .err()
-        .map_or_else(Vec::new, |ConfigError(problems)| problems);
     for variable in pladmed::VARIABLES {
         let value = std::env::var(variable.name)
             .ok()
@@ -152,11 +152,11 @@ fn check_config() -> Result<ExitCode, Failure> {
         };
         println!("{:18} {shown}\n{:18} {}", variable.name, "", variable.help);
     }
-    if problems.is_empty() {
-        println!("\nThe settings are good.");
-        return Ok(ExitCode::SUCCESS);
+    for warning in config()?.warnings() {
+        println!("\nwarning: {warning}");
     }
-    Err(ConfigError(problems).into())
+    println!("\nThe settings are good.");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_openapi() -> Result<ExitCode, Failure> {

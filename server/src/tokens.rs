@@ -1,6 +1,10 @@
 //! Tokens: JWT signed with HS256 (RFC 7519, RFC 7515). A user's token expires; a probe's carries the generation it
 //! was made in and is valid until the probe is deleted or its token rotated.
 //!
+//! Tokens of the system that this one replaces, signed with the same key, are of other shapes. A probe's carries no
+//! generation and counts as the first. A user's does not expire, names the user by the e-mail address, and is taken
+//! only where the hub is told to.
+//!
 //! Pure: what a token claims is checked here, whether its user or probe still exists is up to the caller.
 
 use std::time::Duration;
@@ -25,6 +29,16 @@ pub(crate) struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
     user_life: Duration,
+    takes_legacy: bool,
+}
+
+/// Whom a user's token names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// The user with this identifier.
+    Id(UserId),
+    /// The user with this e-mail address: a token of the replaced system.
+    Email(String),
 }
 
 /// Why a token is not accepted. Says nothing that helps to make one.
@@ -48,18 +62,33 @@ struct UserClaims {
     exp: i64,
 }
 
+/// What any user's token claims, old or new.
+#[derive(Debug, Clone, Deserialize)]
+struct AnyUserClaims {
+    #[serde(rename = "_id")]
+    id: UserId,
+    email: String,
+    exp: Option<i64>,
+}
+
 /// What a probe's token claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProbeClaims {
     /// The probe.
     pub(crate) identifier: ProbeId,
     /// The generation of tokens it belongs to.
+    #[serde(default = "first_generation")]
     pub(crate) generation: u32,
 }
 
+const fn first_generation() -> u32 {
+    1
+}
+
 impl Tokens {
-    /// Tokens signed with `key`; users' last for `user_life`.
-    pub(crate) fn new(key: &SecretKey, user_life: Duration) -> Self {
+    /// Tokens signed with `key`; users' last for `user_life`. `takes_legacy` tells whether users' tokens that never
+    /// expire are taken.
+    pub(crate) fn new(key: &SecretKey, user_life: Duration, takes_legacy: bool) -> Self {
         // A second hub in the same process (tests) finds it installed: the same provider, so nothing is lost.
         let _ = HS256.install_default();
         let bytes = key.0.as_bytes();
@@ -67,6 +96,7 @@ impl Tokens {
             signing: EncodingKey::from_secret(bytes),
             verifying: DecodingKey::from_secret(bytes),
             user_life,
+            takes_legacy,
         }
     }
 
@@ -88,11 +118,13 @@ impl Tokens {
     }
 
     /// The user that a token names.
-    pub(crate) fn user(&self, token: &str) -> Result<UserId, TokenError> {
-        let mut validation = validation();
-        validation.set_required_spec_claims(&["exp"]);
-        self.verify::<UserClaims>(token, &validation)
-            .map(|claims| claims.id)
+    pub(crate) fn user(&self, token: &str) -> Result<Named, TokenError> {
+        let claims: AnyUserClaims = self.verify(token)?;
+        match claims.exp {
+            Some(_) => Ok(Named::Id(claims.id)),
+            None if self.takes_legacy => Ok(Named::Email(claims.email)),
+            None => Err(TokenError::Expired),
+        }
     }
 
     /// A probe's token.
@@ -102,9 +134,7 @@ impl Tokens {
 
     /// The probe that a token names.
     pub(crate) fn probe(&self, token: &str) -> Result<ProbeClaims, TokenError> {
-        let mut validation = validation();
-        validation.required_spec_claims.clear();
-        self.verify(token, &validation)
+        self.verify(token)
     }
 
     fn sign(&self, claims: &impl Serialize) -> Result<String, TokenError> {
@@ -112,15 +142,11 @@ impl Tokens {
             .map_err(|_| TokenError::Invalid)
     }
 
-    fn verify<T: DeserializeOwned + Clone>(
-        &self,
-        token: &str,
-        validation: &Validation,
-    ) -> Result<T, TokenError> {
+    fn verify<T: DeserializeOwned + Clone>(&self, token: &str) -> Result<T, TokenError> {
         if token.len() > LONGEST_TOKEN {
             return Err(TokenError::Invalid);
         }
-        match jsonwebtoken::decode::<T>(token, &self.verifying, validation) {
+        match jsonwebtoken::decode::<T>(token, &self.verifying, &validation()) {
             Ok(data) => Ok(data.claims),
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
                 Err(TokenError::Expired)
@@ -131,10 +157,12 @@ impl Tokens {
 }
 
 /// Longest token worth verifying, bytes.
-const LONGEST_TOKEN: usize = 4096;
+const LONGEST_TOKEN: usize = 8192;
 
 fn validation() -> Validation {
     let mut validation = Validation::new(Algorithm::HS256);
+    // Honoured where they stand, and nothing has to.
+    validation.required_spec_claims.clear();
     validation.leeway = 0;
     validation.validate_exp = true;
     validation.validate_nbf = true;
@@ -206,73 +234,4 @@ impl JwtVerifier for Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tokens(key: &str) -> Tokens {
-        Tokens::new(&SecretKey(key.into()), Duration::from_secs(60))
-    }
-
-    #[test]
-    fn a_token_names_its_user_until_it_expires() {
-        let (tokens, id, now) = (tokens("k"), UserId::new(), Utc::now());
-        let (token, _) = tokens.for_user(id, "a@example.com", now).unwrap();
-        assert_eq!(tokens.user(&token), Ok(id));
-        let (old, _) = tokens
-            .for_user(id, "a@example.com", now - Duration::from_secs(61))
-            .unwrap();
-        assert_eq!(tokens.user(&old), Err(TokenError::Expired));
-    }
-
-    #[test]
-    fn sorts_keys_and_changes_are_told_apart() {
-        let tokens = tokens("k");
-        let (user, _) = tokens
-            .for_user(UserId::new(), "a@example.com", Utc::now())
-            .unwrap();
-        let probe = tokens
-            .for_probe(ProbeClaims {
-                identifier: ProbeId::new(),
-                generation: 1,
-            })
-            .unwrap();
-        assert_eq!(tokens.probe(&user), Err(TokenError::Invalid));
-        assert_eq!(tokens.user(&probe), Err(TokenError::Invalid));
-        assert_eq!(
-            super::tests::tokens("other").user(&user),
-            Err(TokenError::Invalid)
-        );
-        for position in 0..user.len() {
-            let mut changed = user.clone().into_bytes();
-            changed[position] = if changed[position] == b'A' {
-                b'B'
-            } else {
-                b'A'
-            };
-            let changed = String::from_utf8(changed).unwrap();
-            // The last character of base64 holds bits that do not count.
-            assert!(
-                tokens.user(&changed).is_err() || position == user.len() - 1,
-                "{position}"
-            );
-        }
-    }
-
-    #[test]
-    fn no_other_algorithm_is_taken() {
-        use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-        let tokens = tokens("k");
-        let (token, _) = tokens
-            .for_user(UserId::new(), "a@example.com", Utc::now())
-            .unwrap();
-        let claims = token.split('.').nth(1).unwrap();
-        for algorithm in ["none", "HS384", "RS256"] {
-            let header = BASE64.encode(format!(r#"{{"typ":"JWT","alg":"{algorithm}"}}"#));
-            assert_eq!(
-                tokens.user(&format!("{header}.{claims}.")),
-                Err(TokenError::Invalid),
-                "{algorithm}"
-            );
-        }
-    }
-}
+mod tests;
