@@ -8,23 +8,22 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::extract::ws::Utf8Bytes;
 use lru::LruCache;
-use probe_protocol::{HubFrame, OperationId, ProbeId};
+use probe_protocol::{FrameError, HubFrame, OperationId, ProbeId};
 
 use crate::{
     domain::Plan,
-    registry::{Down, Registry},
+    registry::{Down, Offer, Registry},
 };
 
-/// Frames kept for probes that come back: a reconnect storm asks for the same few operations again and again.
-const FRAMES_KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
+/// Offers kept for probes that come back: a reconnect storm asks for the same few operations again and again.
+const OFFERS_KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
 
 /// Hands operations to connected probes. A cheap handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Dispatch {
     registry: Registry,
-    frames: Arc<Mutex<LruCache<OperationId, Utf8Bytes>>>,
+    offers: Arc<Mutex<LruCache<OperationId, Arc<Offer>>>>,
 }
 
 impl Dispatch {
@@ -32,13 +31,13 @@ impl Dispatch {
     pub(crate) fn new(registry: Registry) -> Self {
         Self {
             registry,
-            frames: Arc::new(Mutex::new(LruCache::new(FRAMES_KEPT))),
+            offers: Arc::new(Mutex::new(LruCache::new(OFFERS_KEPT))),
         }
     }
 
     /// Sends a new operation to those of its probes that are connected.
     pub(crate) fn send(&self, plan: &Plan, probes: &[ProbeId]) {
-        let Some(down) = self.frame(plan) else { return };
+        let Some(down) = self.offer(plan) else { return };
         for handle in probes.iter().filter_map(|probe| self.registry.get(*probe)) {
             handle.offer(down.clone());
         }
@@ -50,7 +49,7 @@ impl Dispatch {
             return;
         };
         if handle.room() > 0
-            && let Some(down) = self.frame(plan)
+            && let Some(down) = self.offer(plan)
         {
             handle.offer(down);
         }
@@ -63,21 +62,20 @@ impl Dispatch {
             .into_iter()
             .filter_map(|probe| self.registry.get(probe))
         {
-            handle.tell(&frame);
+            handle.tell(frame.clone());
         }
     }
 
-    /// The frame of an operation, written once.
-    pub(crate) fn frame(&self, plan: &Plan) -> Option<Down> {
-        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let frame = frames.try_get_or_insert(plan.id, || {
-            HubFrame::Assign(plan.assign()).to_text().map(Into::into)
+    /// An operation on its way down, its frame written once.
+    pub(crate) fn offer(&self, plan: &Plan) -> Option<Down> {
+        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        let offer = offers.try_get_or_insert(plan.id, || {
+            let assign = plan.assign();
+            let frame = HubFrame::Assign(assign.clone()).to_text()?.into();
+            Ok::<_, FrameError>(Arc::new(Offer { assign, frame }))
         });
-        match frame {
-            Ok(frame) => Some(Down {
-                frame: frame.clone(),
-                delivers: Some(plan.id),
-            }),
+        match offer {
+            Ok(offer) => Some(Down::Assign(offer.clone())),
             Err(error) => {
                 tracing::error!(operation.id = %plan.id, %error, "cannot write the operation's frame");
                 None

@@ -55,6 +55,9 @@ pub(crate) struct Incoming {
 pub(crate) enum Said {
     /// The session sent this operation's frame.
     Delivered(OperationId),
+    /// The session is about to send this operation to a probe that must never get it twice; answered with
+    /// [`crate::registry::Down::Claimed`].
+    Claimed(OperationId),
     /// The probe will run it.
     Accepted(OperationId),
     /// The probe will not run it, and why.
@@ -63,6 +66,8 @@ pub(crate) enum Said {
     Finished(OperationId),
     /// A result and the probe's clock.
     Result(Box<RunResult>, Option<Clock>),
+    /// Something that was meant to be a result and can never be one; answered by the session already.
+    Unusable,
 }
 
 impl Said {
@@ -206,7 +211,7 @@ impl Ingest {
 
 fn reject(to: &SessionHandle, operation: OperationId, code: ResultCode, reason: Rejection) {
     tracing::debug!(probe.id = %to.probe, operation.id = %operation, ?reason, "result rejected");
-    to.tell(&HubFrame::Rejected {
+    to.tell(HubFrame::Rejected {
         operation,
         code,
         reason,

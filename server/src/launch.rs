@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use probe_protocol::{OperationId, ProbeId, UserId};
 
 use crate::{
@@ -23,6 +23,7 @@ pub(crate) struct Launch {
     registry: Registry,
     dispatch: Dispatch,
     bus: Arc<dyn Bus>,
+    stop_grace: TimeDelta,
 }
 
 /// An operation was not created.
@@ -40,18 +41,20 @@ pub(crate) enum LaunchError {
 }
 
 impl Launch {
-    /// Operations in `store`, sent by `dispatch`.
+    /// Operations in `store`, sent by `dispatch`; runs count until `stop_grace` after their stop time.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         registry: Registry,
         dispatch: Dispatch,
         bus: Arc<dyn Bus>,
+        stop_grace: TimeDelta,
     ) -> Self {
         Self {
             store,
             registry,
             dispatch,
             bus,
+            stop_grace,
         }
     }
 
@@ -74,8 +77,14 @@ impl Launch {
         key: Option<IdempotencyKey>,
     ) -> Result<Created<Opened>, LaunchError> {
         let candidates = self.candidates(&order.probes);
-        let plan = Plan::of(order, OperationId::new(), owner, Utc::now())
-            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let plan = Plan::of(
+            order,
+            OperationId::new(),
+            owner,
+            self.stop_grace,
+            Utc::now(),
+        )
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let created = self
             .store
             .open(plan, candidates, key)
@@ -88,7 +97,7 @@ impl Launch {
     }
 
     fn candidates(&self, probes: &[ProbeId]) -> Vec<Candidate> {
-        let connected = self.registry.in_use(probes);
+        let connected = self.registry.presence(probes);
         probes
             .iter()
             .zip(connected)

@@ -7,13 +7,15 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use axum::extract::ws::Utf8Bytes;
-use probe_protocol::{Close, HubFrame, OperationId, ProbeId};
+use probe_protocol::{Assign, Close, HubFrame, OperationId, ProbeId, Target};
 use tokio::sync::{SetOnce, mpsc};
+
+use crate::domain::Presence;
 
 /// Frames that may wait for one probe. A probe that lets so many pile up does not read.
 pub(crate) const OUTBOX: usize = 256;
@@ -22,13 +24,36 @@ pub(crate) const OUTBOX: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ConnectionId(pub(crate) u64);
 
-/// A frame on its way down.
+/// Something on its way down to one probe.
 #[derive(Debug, Clone)]
-pub(crate) struct Down {
-    /// The frame, shared by all sessions that send it.
+pub(crate) enum Down {
+    /// An operation.
+    Assign(Arc<Offer>),
+    /// Anything else.
+    Say(HubFrame),
+    /// Answer to [`crate::ingest::Said::Claimed`]: whether the operation may leave now.
+    Claimed {
+        /// The operation.
+        operation: OperationId,
+        /// Whether it was pending until now.
+        granted: bool,
+    },
+    /// The addresses of an operation's targets, or why there are none.
+    Resolved {
+        /// The operation.
+        operation: OperationId,
+        /// As many as the operation has, all of them addresses.
+        targets: Result<Vec<Target>, String>,
+    },
+}
+
+/// An operation on its way down, shared by all sessions that send it.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// The operation as probes get it.
+    pub(crate) assign: Assign,
+    /// The same as a frame of protocol version 1.
     pub(crate) frame: Utf8Bytes,
-    /// The operation that is delivered once the frame has left.
-    pub(crate) delivers: Option<OperationId>,
 }
 
 /// Reaches one session from anywhere.
@@ -38,10 +63,16 @@ pub(crate) struct SessionHandle {
     pub(crate) probe: ProbeId,
     /// The connection.
     pub(crate) connection: ConnectionId,
-    /// Credits that the probe says are in use.
-    pub(crate) in_use: Arc<AtomicU32>,
+    standing: Arc<Standing>,
     outbox: mpsc::Sender<Down>,
     stop: Arc<SetOnce<Close>>,
+}
+
+/// What a session knows of its probe and others look at.
+#[derive(Debug, Default)]
+struct Standing {
+    in_use: AtomicU32,
+    sick: AtomicBool,
 }
 
 /// The session's own ends.
@@ -62,18 +93,37 @@ impl SessionHandle {
     ) -> (Self, SessionEnds) {
         let (sender, outbox) = mpsc::channel(OUTBOX);
         let stop = Arc::new(SetOnce::new());
-        let in_use = Arc::new(AtomicU32::new(in_use));
+        let standing = Arc::new(Standing::default());
+        standing.in_use.store(in_use, Ordering::Relaxed);
         let handle = Self {
             probe,
             connection,
-            in_use,
+            standing,
             outbox: sender,
             stop: stop.clone(),
         };
         (handle, SessionEnds { outbox, stop })
     }
 
-    /// Queues a frame without waiting. A full queue ends the session as slow: what it carried is still in the store.
+    /// What is known of the probe.
+    pub(crate) fn presence(&self) -> Presence {
+        Presence {
+            in_use: self.standing.in_use.load(Ordering::Relaxed),
+            sick: self.standing.sick.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Notes how many credits the probe says are in use.
+    pub(crate) fn set_in_use(&self, credits: u32) {
+        self.standing.in_use.store(credits, Ordering::Relaxed);
+    }
+
+    /// Notes whether the probe leaves operations unanswered.
+    pub(crate) fn set_sick(&self, sick: bool) {
+        self.standing.sick.store(sick, Ordering::Relaxed);
+    }
+
+    /// Queues something without waiting. A full queue ends the session as slow: what it carried is still in the store.
     pub(crate) fn offer(&self, down: Down) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.outbox.try_send(down) {
             self.stop(Close::Slow);
@@ -81,14 +131,8 @@ impl SessionHandle {
     }
 
     /// Queues a frame that delivers nothing.
-    pub(crate) fn tell(&self, frame: &HubFrame) {
-        match frame.to_text() {
-            Ok(text) => self.offer(Down {
-                frame: text.into(),
-                delivers: None,
-            }),
-            Err(error) => tracing::error!(probe.id = %self.probe, %error, "cannot write a frame"),
-        }
+    pub(crate) fn tell(&self, frame: HubFrame) {
+        self.offer(Down::Say(frame));
     }
 
     /// How many more frames fit while the queue stays half free for what is urgent.
@@ -144,15 +188,11 @@ impl Registry {
         self.seats().get(&probe).cloned()
     }
 
-    /// What each of these probes says is in use; `None` for those that are not connected.
-    pub(crate) fn in_use(&self, probes: &[ProbeId]) -> Vec<Option<u32>> {
+    /// What is known of each of these probes; `None` for those that are not connected.
+    pub(crate) fn presence(&self, probes: &[ProbeId]) -> Vec<Option<Presence>> {
         let seats = self.seats();
-        let declared = |probe| {
-            seats
-                .get(probe)
-                .map(|handle: &SessionHandle| handle.in_use.load(Ordering::Relaxed))
-        };
-        probes.iter().map(declared).collect()
+        let presence = |probe| seats.get(probe).map(SessionHandle::presence);
+        probes.iter().map(presence).collect()
     }
 
     /// All sessions.
@@ -220,15 +260,9 @@ mod tests {
         let (slow, slow_ends) = session(&registry, ProbeId::new());
         let (other, other_ends) = session(&registry, ProbeId::new());
         for _ in 0..=OUTBOX {
-            slow.offer(Down {
-                frame: "x".into(),
-                delivers: None,
-            });
+            slow.tell(HubFrame::Time { sent: 0 });
         }
-        other.offer(Down {
-            frame: "x".into(),
-            delivers: None,
-        });
+        other.tell(HubFrame::Time { sent: 0 });
         assert_eq!(slow_ends.stop.get(), Some(&Close::Slow));
         assert_eq!(other_ends.stop.get(), None);
     }

@@ -1,32 +1,35 @@
 //! One task per connected probe: it alone reads and writes that socket.
 //!
 //! Frames up go to the ingest inbox, frames down come from the probe's seat. While ingest has no room this socket is not
-//! read, writes go on. A session knows no store and no HTTP; its end is one [`Close`], logged by its caller.
+//! read, writes go on. What the frames mean is the business of a [`Wire`]: [`v1`] speaks the protocol of this system,
+//! [`socketio`] that of the agents that were there before. A session knows no store and no HTTP; its end is one
+//! [`Close`], logged by its caller.
 
-use std::{
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
 use chrono::Utc;
-use probe_protocol::{Close, FrameError, HubFrame, MAX_FRAME, OperationId, ProbeFrame};
+use probe_protocol::Close;
 use rand::RngExt as _;
 use tokio::{
-    sync::{SetOnce, mpsc},
-    time::{Instant, interval_at, timeout},
+    sync::{Semaphore, SetOnce, mpsc},
+    time::{Instant, interval_at, sleep_until, timeout},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ingest::{Inbox, Incoming, Room, Said},
-    registry::{Down, SessionHandle},
+    registry::{Down, SessionEnds, SessionHandle},
 };
 
 mod clock;
+mod socket;
+pub(crate) mod socketio;
+pub(crate) mod v1;
 
-use clock::ClockFilter;
+use socket::is_too_big;
+pub(crate) use socket::{close_socket, configure};
 
 /// The hub pings this often, at the latest.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -38,12 +41,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(60);
 pub(crate) const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// Longest a session of a hub that stops waits for the commit of what it passed on.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-/// Longest the goodbye may take.
-const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
-/// Frames that cannot be read before a session ends: a bug of one frame is forgiven, a flood is not.
-const BAD_FRAMES: u32 = 20;
-/// Deliveries that may wait to be reported before the session stops sending.
-const MARKS: usize = 256;
+/// Reports that may wait for ingest before the session stops sending.
+const MOST_SAID: usize = 256;
 /// Websocket code for a message that is too long (RFC 6455 section 7.4.1).
 const TOO_BIG: u16 = 1009;
 
@@ -58,92 +57,160 @@ pub(crate) enum Ended {
     TooBig,
 }
 
+/// What the frames of one kind of probe mean: frames in, frames and reports out. Sends nothing itself and waits for
+/// nothing.
+pub(crate) trait Wire: Send {
+    /// What the log calls it.
+    const NAME: &str;
+    /// Whether a session whose place was taken by a newer one stays open, heard but not listened to.
+    const OUTLIVES_ITS_SEAT: bool;
+
+    /// Something is for the probe.
+    fn tell(&mut self, down: Down, out: &mut Outgoing);
+    /// The probe said something.
+    ///
+    /// # Errors
+    /// How the session ends, where it must.
+    fn hear(&mut self, heard: Heard, out: &mut Outgoing) -> Result<(), Ended>;
+    /// A sign of life is due.
+    fn beat(&mut self, out: &mut Outgoing);
+    /// When [`Wire::wake`] is due, if it is.
+    fn wakes_at(&self) -> Option<Instant>;
+    /// The time that [`Wire::wakes_at`] named has come.
+    fn wake(&mut self, out: &mut Outgoing);
+    /// The place was taken; what is heard from now on counts no more.
+    fn lose_seat(&mut self);
+    /// Code and words for a close.
+    fn goodbye(close: Close) -> (u16, &'static str);
+}
+
+/// What a probe sent.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A text message.
+    Text(axum::extract::ws::Utf8Bytes),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+/// What a wire wants done, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing(VecDeque<Out>);
+
+#[derive(Debug)]
+enum Out {
+    Send(Message),
+    Report(Said),
+}
+
+impl Outgoing {
+    /// Sends a message.
+    pub(crate) fn send(&mut self, message: Message) {
+        self.0.push_back(Out::Send(message));
+    }
+
+    /// Reports something, after all messages before it have left.
+    pub(crate) fn report(&mut self, said: Said) {
+        self.0.push_back(Out::Report(said));
+    }
+}
+
 /// One probe's connection, ready to run.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Session<W> {
     socket: WebSocket,
+    wire: W,
     handle: SessionHandle,
     outbox: mpsc::Receiver<Down>,
     stop: Arc<SetOnce<Close>>,
     inbox: Inbox,
-    clock: ClockFilter,
-    /// What was read and waits for room in the inbox; nothing more is read meanwhile.
-    held: Option<Said>,
-    /// Operations whose frames left and that ingest does not know of yet.
-    marks: Vec<OperationId>,
+    out: Outgoing,
+    /// What waits for room in the inbox; nothing more is read meanwhile.
+    said: VecDeque<Said>,
     /// Reports that are not answered yet.
     underway: TaskTracker,
     heard: Instant,
-    bad_frames: u32,
 }
 
-/// What a frame asks of the loop.
+/// What a step asks of the loop.
 enum Turn {
     GoOn,
     End(Ended),
 }
 
-impl Session {
+impl<W: Wire> Session<W> {
     /// A session that owns `socket`. `ends` belong to `handle`.
     pub(crate) fn new(
         socket: WebSocket,
+        wire: W,
         handle: SessionHandle,
-        ends: crate::registry::SessionEnds,
+        ends: SessionEnds,
         inbox: Inbox,
     ) -> Self {
         Self {
             socket,
+            wire,
             handle,
             outbox: ends.outbox,
             stop: ends.stop,
             inbox,
-            clock: ClockFilter::default(),
-            held: None,
-            marks: Vec::new(),
+            out: Outgoing::default(),
+            said: VecDeque::new(),
             underway: TaskTracker::new(),
             heard: Instant::now(),
-            bad_frames: 0,
         }
     }
 
-    /// Runs until one side ends it. `first` is sent before anything else.
-    pub(crate) async fn run(mut self, first: Vec<Down>) -> Ended {
-        let ended = self.exchange(first).await;
-        if ended == Ended::ByHub(Close::Restart) {
-            self.pass_answers_on().await;
+    /// Runs until one side ends it. `first` is sent before anything else; `lingers` ends what stays after its place was
+    /// taken.
+    pub(crate) async fn run(
+        mut self,
+        first: Vec<Down>,
+        lingers: impl Future<Output = ()>,
+    ) -> Ended {
+        for down in first {
+            self.wire.tell(down, &mut self.out);
+        }
+        let mut ended = self.exchange().await;
+        match ended {
+            Ended::ByHub(Close::Restart) => self.pass_answers_on().await,
+            Ended::ByHub(Close::Replaced) if W::OUTLIVES_ITS_SEAT => {
+                ended = self.outlive_seat(lingers).await;
+            }
+            _ => {}
         }
         self.say_goodbye(ended).await;
         ended
     }
 
-    async fn exchange(&mut self, first: Vec<Down>) -> Ended {
-        for down in first {
-            if let Turn::End(ended) = self.write(down).await {
-                return ended;
-            }
-        }
+    async fn exchange(&mut self) -> Ended {
         let stop = self.stop.clone();
         let mut stopped = pin!(stop.wait());
         let inbox = self.inbox.clone();
-        let jitter = rand::rng().random_range(Duration::ZERO..HEARTBEAT_JITTER);
-        let mut heartbeat = interval_at(Instant::now() + jitter, HEARTBEAT - jitter);
+        let mut heartbeat = heartbeat();
         loop {
-            let passing_on = self.held.is_some() || !self.marks.is_empty();
-            let bytes = if self.marks.is_empty() {
-                self.held.as_ref().map_or(0, Said::bytes)
-            } else {
-                0
-            };
+            if let Turn::End(ended) = self.flush().await {
+                return ended;
+            }
+            let bytes = self.said.front().map_or(0, Said::bytes);
+            let wakes_at = self.wire.wakes_at();
             let turn = tokio::select! {
                 biased;
                 close = &mut stopped => Turn::End(Ended::ByHub(*close)),
-                room = inbox.room(bytes), if passing_on => match room {
+                room = inbox.room(bytes), if !self.said.is_empty() => match room {
                     Some(room) => self.pass_on(room),
                     None => Turn::End(Ended::ByHub(Close::Restart)),
                 },
-                Some(down) = self.outbox.recv(), if self.marks.len() < MARKS => self.write(down).await,
-                _ = heartbeat.tick() => self.beat().await,
-                message = self.socket.recv(), if self.held.is_none() => self.hear(message).await,
+                Some(down) = self.outbox.recv(), if self.said.len() < MOST_SAID => {
+                    self.wire.tell(down, &mut self.out);
+                    Turn::GoOn
+                }
+                _ = heartbeat.tick() => self.beat(),
+                () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {
+                    self.wire.wake(&mut self.out);
+                    Turn::GoOn
+                }
+                message = self.socket.recv(), if self.said.is_empty() => self.hear(message),
             };
             if let Turn::End(ended) = turn {
                 return ended;
@@ -151,14 +218,32 @@ impl Session {
         }
     }
 
-    /// Gives ingest what waits for it: deliveries first, for what was held came after them.
+    /// Sends what the wire wants sent, and lines up what it reports.
+    async fn flush(&mut self) -> Turn {
+        while let Some(out) = self.out.0.pop_front() {
+            match out {
+                Out::Report(said) => self.said.push_back(said),
+                Out::Send(message) => {
+                    if let end @ Turn::End(_) = self.send(message).await {
+                        return end;
+                    }
+                }
+            }
+        }
+        Turn::GoOn
+    }
+
+    async fn send(&mut self, message: Message) -> Turn {
+        match timeout(WRITE_WITHIN, self.socket.send(message)).await {
+            Ok(Ok(())) => Turn::GoOn,
+            Ok(Err(_)) => Turn::End(Ended::ByProbe),
+            Err(_) => Turn::End(Ended::ByHub(Close::Slow)),
+        }
+    }
+
+    /// Gives ingest what waits for it.
     fn pass_on(&mut self, room: Room<'_>) -> Turn {
-        let said = self
-            .marks
-            .pop()
-            .map(Said::Delivered)
-            .or_else(|| self.held.take());
-        if let Some(said) = said {
+        if let Some(said) = self.said.pop_front() {
             let underway = self.underway.token();
             room.put(Incoming {
                 from: self.handle.clone(),
@@ -172,48 +257,18 @@ impl Session {
         Turn::GoOn
     }
 
-    async fn write(&mut self, down: Down) -> Turn {
-        let turn = self.send(Message::Text(down.frame)).await;
-        if let (Turn::GoOn, Some(operation)) = (&turn, down.delivers) {
-            self.marks.push(operation);
-        }
-        turn
-    }
-
-    async fn send(&mut self, message: Message) -> Turn {
-        match timeout(WRITE_WITHIN, self.socket.send(message)).await {
-            Ok(Ok(())) => Turn::GoOn,
-            Ok(Err(_)) => Turn::End(Ended::ByProbe),
-            Err(_) => Turn::End(Ended::ByHub(Close::Slow)),
-        }
-    }
-
-    async fn say(&mut self, frame: HubFrame) -> Turn {
-        match frame.to_text() {
-            Ok(text) => self.send(Message::Text(text.into())).await,
-            Err(_) => Turn::GoOn,
-        }
-    }
-
-    async fn beat(&mut self) -> Turn {
-        if self.held.is_none() && self.heard.elapsed() > SILENT_AFTER {
+    fn beat(&mut self) -> Turn {
+        if self.said.is_empty() && self.heard.elapsed() > SILENT_AFTER {
             return Turn::End(Ended::ByHub(Close::Silent));
         }
-        match self
-            .say(HubFrame::Time {
-                sent: Utc::now().timestamp_micros(),
-            })
-            .await
-        {
-            Turn::GoOn => self.send(Message::Ping(bytes::Bytes::new())).await,
-            end @ Turn::End(_) => end,
-        }
+        self.wire.beat(&mut self.out);
+        Turn::GoOn
     }
 
-    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Turn {
-        let frame = match message {
-            Some(Ok(Message::Text(text))) => ProbeFrame::from_text(&text),
-            Some(Ok(Message::Binary(bytes))) => ProbeFrame::from_binary(&bytes),
+    fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Turn {
+        let heard = match message {
+            Some(Ok(Message::Text(text))) => Heard::Text(text),
+            Some(Ok(Message::Binary(bytes))) => Heard::Binary(bytes),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
                 self.heard = Instant::now();
                 return Turn::GoOn;
@@ -222,77 +277,34 @@ impl Session {
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Turn::End(Ended::ByProbe),
         };
         self.heard = Instant::now();
-        match frame {
-            Ok(frame) => self.take(frame).await,
-            Err(error) => self.refuse_frame(&error).await,
+        match self.wire.hear(heard, &mut self.out) {
+            Ok(()) => Turn::GoOn,
+            Err(ended) => Turn::End(ended),
         }
     }
 
-    async fn refuse_frame(&mut self, error: &FrameError) -> Turn {
-        self.bad_frames += 1;
-        if self.bad_frames > BAD_FRAMES {
-            return Turn::End(Ended::ByHub(Close::ProtocolError));
-        }
-        self.say(HubFrame::Error {
-            message: error.to_string(),
-        })
-        .await
-    }
-
-    async fn take(&mut self, frame: ProbeFrame) -> Turn {
-        let said = match frame {
-            ProbeFrame::Accepted { operation } => Said::Accepted(operation),
-            ProbeFrame::Refused { operation, reason } => {
-                Said::Refused(operation, shortened(reason))
-            }
-            ProbeFrame::Finished { operation } => Said::Finished(operation),
-            ProbeFrame::Result(result) => Said::Result(Box::new(result), self.clock.best()),
-            ProbeFrame::Status {
-                in_use_credits,
-                running,
-                spooled,
-                dropped,
-            } => {
-                self.handle.in_use.store(in_use_credits, Ordering::Relaxed);
-                let probe = self.handle.probe;
-                tracing::debug!(probe.id = %probe, in_use_credits, running, spooled, dropped, "probe status");
-                return Turn::GoOn;
-            }
-            ProbeFrame::Time {
-                hub_sent,
-                received,
-                sent,
-            } => {
-                self.clock
-                    .exchange(hub_sent, received, sent, Utc::now().timestamp_micros());
-                return Turn::GoOn;
-            }
-            ProbeFrame::Hello(_) => return self.answer("hello was said before").await,
-            ProbeFrame::Unknown => {
-                return self.answer("this type of frame is not known here").await;
-            }
-        };
-        self.held = Some(said);
-        Turn::GoOn
-    }
-
-    async fn answer(&mut self, message: &str) -> Turn {
-        self.say(HubFrame::Error {
-            message: message.into(),
-        })
-        .await
-    }
-
-    /// Sends the answers to what this session passed on before, as far as they come in time.
+    /// Passes on what was read and sends the answers to it, as far as they come in time; nothing new is begun.
     async fn pass_answers_on(&mut self) {
-        self.underway.close();
-        let underway = self.underway.clone();
+        let (inbox, underway) = (self.inbox.clone(), self.underway.clone());
+        // What is claimed now could not be handed over any more.
+        self.said.retain(|said| !matches!(said, Said::Claimed(_)));
         let answers = async {
+            while let Some(said) = self.said.front() {
+                match inbox.room(said.bytes()).await {
+                    Some(room) => self.pass_on(room),
+                    None => return,
+                };
+            }
+            self.underway.close();
             loop {
                 tokio::select! {
                     biased;
                     Some(down) = self.outbox.recv() => {
-                        if let Turn::End(_) = self.write(down).await {
+                        // What was claimed counts as delivered, so it has to leave.
+                        if matches!(down, Down::Say(_) | Down::Claimed { .. }) {
+                            self.wire.tell(down, &mut self.out);
+                        }
+                        if let Turn::End(_) = self.flush().await {
                             return;
                         }
                     }
@@ -304,11 +316,33 @@ impl Session {
         let _ = timeout(ANSWERS_WITHIN, answers).await;
     }
 
+    /// Stays open without a place until the probe leaves or `lingers` ends: a probe that comes back at once when it is
+    /// closed would take the place from the newer one, and so on without end.
+    async fn outlive_seat(&mut self, lingers: impl Future<Output = ()>) -> Ended {
+        let mut lingers = pin!(lingers);
+        let mut heartbeat = heartbeat();
+        self.said.clear();
+        self.wire.lose_seat();
+        loop {
+            if let Turn::End(ended) = self.flush().await {
+                return ended;
+            }
+            let turn = tokio::select! {
+                () = &mut lingers => Turn::End(Ended::ByHub(Close::Replaced)),
+                _ = heartbeat.tick() => self.beat(),
+                message = self.socket.recv() => self.hear(message),
+            };
+            if let Turn::End(ended) = turn {
+                return ended;
+            }
+        }
+    }
+
     /// Sends the close frame and reads on until the probe has closed too, so that it gets to see the reason: a socket
     /// closed with unread bytes is reset.
     async fn say_goodbye(&mut self, ended: Ended) {
         let (code, reason) = match ended {
-            Ended::ByHub(close) => (close.code(), close.word()),
+            Ended::ByHub(close) => W::goodbye(close),
             Ended::TooBig => (TOO_BIG, "frame too long"),
             Ended::ByProbe => return,
         };
@@ -316,57 +350,31 @@ impl Session {
     }
 }
 
-/// Says goodbye on a socket within a short time.
-pub(crate) async fn close_socket(socket: &mut WebSocket, code: u16, reason: &'static str) {
-    let frame = CloseFrame {
-        code,
-        reason: reason.into(),
-    };
-    let goodbye = async {
-        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            while let Some(Ok(_)) = socket.recv().await {}
-        }
-    };
-    // A probe that does not answer is left all the same.
-    let _ = timeout(GOODBYE_WITHIN, goodbye).await;
-}
+/// Room for sessions that outlive their seat, on one hub: a probe that connects again and again must not pile up
+/// sockets.
+const MOST_LINGERING: usize = 256;
 
-/// Whether a socket ended because a message was longer than [`MAX_FRAME`].
-pub(crate) fn is_too_big(error: &axum::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if let Some(tungstenite::Error::Capacity(_)) = cause.downcast_ref() {
-            return true;
-        }
-        source = cause.source();
+/// Counts the sessions that outlive their seat. A cheap handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Lingering(Arc<Semaphore>);
+
+impl Default for Lingering {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_LINGERING)))
     }
-    false
 }
 
-/// Longest reason kept of a refusal, characters.
-const LONGEST_REASON: usize = 300;
-
-fn shortened(reason: String) -> String {
-    if reason.chars().count() <= LONGEST_REASON {
-        return reason;
+impl Lingering {
+    /// Ends when `stop` is told, or at once where there is no room.
+    pub(crate) async fn until(&self, stop: &CancellationToken) {
+        if let Ok(_place) = self.0.try_acquire() {
+            stop.cancelled().await;
+        }
     }
-    reason.chars().take(LONGEST_REASON).collect()
 }
 
-/// Buffers and limits of a probe's websocket. The library's own defaults cost 128 KiB a socket.
-pub(crate) fn configure<F>(
-    upgrade: axum::extract::ws::WebSocketUpgrade<F>,
-) -> axum::extract::ws::WebSocketUpgrade<F> {
-    /// Bytes read at a time: most frames are shorter.
-    const READ_BUFFER: usize = 4096;
-    /// Bytes kept back before a write: none, every frame leaves at once.
-    const WRITE_BUFFER: usize = 0;
-    /// Bytes that may be stuck in a socket that is written to: two of the longest frames.
-    const MOST_UNWRITTEN: usize = 2 * MAX_FRAME;
-    upgrade
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(MOST_UNWRITTEN)
-        .max_message_size(MAX_FRAME)
-        .max_frame_size(MAX_FRAME)
+/// Ticks at most [`HEARTBEAT`] apart, the first one soon.
+fn heartbeat() -> tokio::time::Interval {
+    let jitter = rand::rng().random_range(Duration::ZERO..HEARTBEAT_JITTER);
+    interval_at(Instant::now() + jitter, HEARTBEAT - jitter)
 }

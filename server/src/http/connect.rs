@@ -1,77 +1,53 @@
-//! `/probe/v1`: a probe connects: token → upgrade → hello → seat → settle → session.
+//! Probes connect here, each over the wire that it speaks: token → upgrade → who are you → seat → settle → session.
 //!
 //! Join, then read what is pending: in the other order an operation that is launched in between would be missed.
 //! Nothing here is a rule; the session gets all it needs and its end is logged here, once.
 
 use std::time::Duration;
 
-use axum::{
-    extract::{
-        State,
-        ws::{Message, WebSocket, WebSocketUpgrade},
-    },
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{Router, extract::ws::WebSocket, routing::get};
 use chrono::Utc;
-use probe_protocol::{Close, Hello, HubFrame, Limits, MAX_FRAME, ProbeFrame, SUBPROTOCOL, Welcome};
-use tokio::time::timeout;
+use probe_protocol::{Close, HubFrame, Limits, MAX_FRAME, SUBPROTOCOL, Welcome};
 
-use super::{Http, auth::bearer, body::Params, error::ApiError};
+use super::{Http, error::ApiError};
 use crate::{
     bus::Event,
-    domain::Invalid,
+    domain::{Agent, Holdings},
     ingest::Inbox,
     registry::{Down, SessionHandle},
-    session::{self, Ended, Session},
+    session::{self, Ended, Session, Wire},
     store::Settled,
     tokens::ProbeClaims,
 };
 
-/// A probe that does not say hello for so long is no probe.
+mod socketio;
+mod v1;
+
+/// A probe that does not introduce itself for so long is no probe.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Results a probe may have under way unanswered: two batches of a round trip on a slow line.
 const MOST_UNANSWERED: u32 = 64;
 /// Assignments offered before the session starts to listen; the sweep offers the rest.
 const OFFERS_AT_ONCE: usize = 100;
-/// Longest name or version of an agent that is kept, characters.
-const LONGEST_AGENT: usize = 100;
 
-/// Upgrades a probe's request, if its token is good.
-pub(crate) async fn connect(
-    State(http): State<Http>,
-    headers: HeaderMap,
-    mut params: Params,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
-) -> Result<Response, ApiError> {
-    // Where a probe that cannot set headers puts its token.
-    let query: Option<String> = params.optional("token", "a token");
-    let token = bearer(&headers).or(query.as_deref());
+/// Where probes connect.
+pub(crate) fn routes() -> Router<Http> {
+    Router::new()
+        .route(probe_protocol::PATH, get(v1::connect))
+        .route(socketio::PATH, get(socketio::connect))
+}
+
+/// The probe that a token names, if the token is good.
+async fn admit(http: &Http, token: Option<&str>) -> Result<ProbeClaims, ApiError> {
     let claims = http
         .tokens
         .probe(token.ok_or(ApiError::Unauthorized("a probe token is required"))?)?;
-    if !is_valid(&http, claims).await? {
-        return Err(ApiError::Unauthorized(
-            "the token was rotated or the probe deleted",
-        ));
+    if is_valid(http, claims).await? {
+        return Ok(claims);
     }
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return Err(Invalid::one("Upgrade", rejection.to_string()).into()),
-    };
-    let upgrade = session::configure(upgrade.protocols([SUBPROTOCOL]));
-    if upgrade.selected_protocol().is_none() {
-        let detail = format!("must be {SUBPROTOCOL}");
-        return Err(Invalid::one("Sec-WebSocket-Protocol", detail).into());
-    }
-    let Some(inbox) = http.inbox() else {
-        return Err(ApiError::Busy("the hub is stopping"));
-    };
-    let token = http.sessions.token();
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        let _token = token;
-        serve(http, claims, socket, inbox).await;
-    }))
+    Err(ApiError::Unauthorized(
+        "the token was rotated or the probe deleted",
+    ))
 }
 
 async fn is_valid(http: &Http, claims: ProbeClaims) -> Result<bool, ApiError> {
@@ -79,111 +55,55 @@ async fn is_valid(http: &Http, claims: ProbeClaims) -> Result<bool, ApiError> {
     Ok(probe.is_some_and(|probe| probe.token_generation == claims.generation))
 }
 
-async fn serve(http: Http, claims: ProbeClaims, mut socket: WebSocket, inbox: Inbox) {
-    let probe = claims.identifier;
-    let hello = match timeout(HELLO_WITHIN, hear_hello(&mut socket)).await {
-        Ok(Ok(hello)) => hello,
-        Ok(Err(None)) => return,
-        Ok(Err(Some(close))) => return refuse(&mut socket, claims, close).await,
-        Err(_) => return refuse(&mut socket, claims, Close::HelloTimeout).await,
-    };
+/// Who connected, and what it says of itself.
+struct Arrival {
+    claims: ProbeClaims,
+    agent: Agent,
+    in_use: u32,
+    holdings: Holdings,
+}
+
+/// Seats a probe, settles what was open and runs its session to its end. `wire` makes its wire.
+async fn serve<W: Wire>(
+    http: Http,
+    arrival: Arrival,
+    mut socket: WebSocket,
+    inbox: Inbox,
+    wire: impl FnOnce(&SessionHandle) -> W,
+) {
+    let (claims, probe) = (arrival.claims, arrival.claims.identifier);
     let connection = http.registry.next_connection();
-    let (handle, ends) = SessionHandle::new(probe, connection, hello.in_use_credits);
+    let (handle, ends) = SessionHandle::new(probe, connection, arrival.in_use);
     let seat = http.registry.join(handle.clone());
     if http.stop.is_cancelled() {
         handle.stop(Close::Restart);
     }
-    let first = match settle(&http, claims, &handle, hello).await {
-        Ok(first) => first,
+    let settled = match settle(&http, arrival).await {
+        Ok(settled) => settled,
         Err(close) => {
             drop(seat);
-            return refuse(&mut socket, claims, close).await;
+            return refuse::<W>(&mut socket, claims, close).await;
         }
     };
-    tracing::info!(probe.id = %probe, session = connection.0, "probe connected");
-    let ended = Session::new(socket, handle, ends, inbox).run(first).await;
+    let mut first = first(&http, &handle, &settled);
+    let offers = settled.offers.iter();
+    first.extend(offers.filter_map(|plan| http.dispatch.offer(plan)));
+    tracing::info!(probe.id = %probe, session = connection.0, wire = W::NAME, "probe connected");
+    let session = Session::new(socket, wire(&handle), handle, ends, inbox);
+    let ended = session.run(first, http.lingering.until(&http.stop)).await;
     drop(seat);
-    match ended {
-        Ended::ByHub(close) => {
-            tracing::info!(probe.id = %probe, session = connection.0, code = close.code(), "probe session closed: {}", close.word());
-        }
-        Ended::ByProbe => {
-            tracing::info!(probe.id = %probe, session = connection.0, "probe disconnected")
-        }
-        Ended::TooBig => {
-            tracing::warn!(probe.id = %probe, session = connection.0, "probe sent a frame longer than {MAX_FRAME} bytes")
-        }
-    }
+    log_end(claims, connection.0, ended);
 }
 
-async fn refuse(socket: &mut WebSocket, claims: ProbeClaims, close: Close) {
+/// Says goodbye to a probe that gets no session.
+async fn refuse<W: Wire>(socket: &mut WebSocket, claims: ProbeClaims, close: Close) {
     tracing::info!(probe.id = %claims.identifier, code = close.code(), "probe refused: {}", close.word());
-    session::close_socket(socket, close.code(), close.word()).await;
+    let (code, reason) = W::goodbye(close);
+    session::close_socket(socket, code, reason).await;
 }
 
-/// The first frame. `Err(None)` when the probe went away.
-async fn hear_hello(socket: &mut WebSocket) -> Result<Hello, Option<Close>> {
-    loop {
-        let frame = match socket.recv().await {
-            Some(Ok(Message::Text(text))) => ProbeFrame::from_text(&text),
-            Some(Ok(Message::Binary(bytes))) => ProbeFrame::from_binary(&bytes),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(None),
-        };
-        return match frame {
-            Ok(ProbeFrame::Hello(hello)) => Ok(shortened(hello)),
-            _ => Err(Some(Close::ProtocolError)),
-        };
-    }
-}
-
-fn shortened(mut hello: Hello) -> Hello {
-    for text in [&mut hello.agent, &mut hello.version] {
-        *text = text
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(LONGEST_AGENT)
-            .collect();
-    }
-    hello.capabilities.sort_unstable();
-    hello.capabilities.dedup();
-    hello
-}
-
-/// Brings store and probe to the same state; what the probe must hear first.
-async fn settle(
-    http: &Http,
-    claims: ProbeClaims,
-    handle: &SessionHandle,
-    hello: Hello,
-) -> Result<Vec<Down>, Close> {
-    let away = |error: &dyn std::fmt::Display| {
-        tracing::warn!(probe.id = %handle.probe, %error, "a probe could not be settled");
-        Close::Unavailable
-    };
-    // Since the upgrade the token may have been rotated; from the join on a revocation reaches the seat.
-    match is_valid(http, claims).await {
-        Ok(true) => {}
-        Ok(false) => return Err(Close::Revoked),
-        Err(_) => return Err(Close::Unavailable),
-    }
-    let (store, probe) = (http.store.clone(), handle.probe);
-    let write = async move { store.settle(probe, hello, Utc::now(), OFFERS_AT_ONCE).await };
-    let settled = super::to_its_end(write)
-        .await
-        .map_err(|_| Close::Unavailable)?
-        .map_err(|error| away(&error))?;
-    for change in &settled.changed {
-        http.bus.publish(Event::Changed(*change));
-    }
-    first_frames(http, handle, &settled).map_err(|error| away(&error))
-}
-
-fn first_frames(
-    http: &Http,
-    handle: &SessionHandle,
-    settled: &Settled,
-) -> Result<Vec<Down>, probe_protocol::FrameError> {
+/// What the probe hears before its operations.
+fn first(http: &Http, handle: &SessionHandle, settled: &Settled) -> Vec<Down> {
     let welcome = HubFrame::Welcome(Welcome {
         probe: handle.probe,
         session: handle.connection.0,
@@ -196,25 +116,52 @@ fn first_frames(
             target_policy: http.target_policy,
         },
     });
-    let mut first = vec![Down {
-        frame: welcome.to_text()?.into(),
-        delivers: None,
-    }];
-    for operation in &settled.cancel {
-        let frame = HubFrame::Cancel {
-            operation: *operation,
+    let cancel = settled.cancel.iter();
+    let cancel = cancel.map(|&operation| HubFrame::Cancel { operation });
+    [welcome].into_iter().chain(cancel).map(Down::Say).collect()
+}
+
+fn log_end(claims: ProbeClaims, session: u64, ended: Ended) {
+    let probe = claims.identifier;
+    match ended {
+        Ended::ByHub(close) => {
+            tracing::info!(probe.id = %probe, session, code = close.code(), "probe session closed: {}", close.word());
         }
-        .to_text()?;
-        first.push(Down {
-            frame: frame.into(),
-            delivers: None,
-        });
+        Ended::ByProbe => tracing::info!(probe.id = %probe, session, "probe disconnected"),
+        Ended::TooBig => {
+            tracing::warn!(probe.id = %probe, session, "probe sent a frame that is too long");
+        }
     }
-    first.extend(
-        settled
-            .offers
-            .iter()
-            .filter_map(|plan| http.dispatch.frame(plan)),
-    );
-    Ok(first)
+}
+
+/// Brings store and probe to the same state.
+async fn settle(http: &Http, arrival: Arrival) -> Result<Settled, Close> {
+    let probe = arrival.claims.identifier;
+    // Since the upgrade the token may have been rotated; from the join on a revocation reaches the seat.
+    match is_valid(http, arrival.claims).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Close::Revoked),
+        Err(_) => return Err(Close::Unavailable),
+    }
+    let store = http.store.clone();
+    let Arrival {
+        agent, holdings, ..
+    } = arrival;
+    let write = async move {
+        let now = Utc::now();
+        store
+            .settle(probe, agent, holdings, now, OFFERS_AT_ONCE)
+            .await
+    };
+    let settled = super::to_its_end(write)
+        .await
+        .map_err(|_| Close::Unavailable)?
+        .map_err(|error| {
+            tracing::warn!(probe.id = %probe, %error, "a probe could not be settled");
+            Close::Unavailable
+        })?;
+    for change in &settled.changed {
+        http.bus.publish(Event::Changed(*change));
+    }
+    Ok(settled)
 }

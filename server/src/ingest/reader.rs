@@ -100,12 +100,12 @@ fn read_all(incoming: Vec<Queued>, briefs: &[Option<Brief>]) -> Vec<Read> {
     incoming
         .into_iter()
         .zip(briefs)
-        .filter_map(|(queued, brief)| read(queued, *brief))
+        .map(|(queued, brief)| read(queued, *brief))
         .collect()
 }
 
 /// Turns what was said into a report. A result of an unknown operation is refused right here.
-fn read(queued: Queued, brief: Option<Brief>) -> Option<Read> {
+fn read(queued: Queued, brief: Option<Brief>) -> Read {
     let Incoming {
         from,
         at,
@@ -114,23 +114,23 @@ fn read(queued: Queued, brief: Option<Brief>) -> Option<Read> {
     } = queued.incoming;
     let (operation, what) = match said {
         Said::Delivered(operation) => (operation, What::Delivered),
+        Said::Claimed(operation) => (operation, What::Claimed),
+        Said::Unusable => (OperationId::NONE, What::Unusable),
         Said::Accepted(operation) => (operation, What::Accepted),
         Said::Refused(operation, reason) => (operation, What::Refused(reason)),
         Said::Finished(operation) => (operation, What::Finished),
         Said::Result(result, clock) => {
-            let Some(brief) = brief else {
-                reject(
-                    &from,
-                    result.operation,
-                    result.code,
-                    Rejection::UnknownOperation,
-                );
-                return None;
-            };
-            (
-                result.operation,
-                What::Result(Box::new(read_result(*result, brief, clock))),
-            )
+            let operation = result.operation;
+            match brief {
+                Some(brief) => {
+                    let result = read_result(*result, brief, clock);
+                    (operation, What::Result(Box::new(result)))
+                }
+                None => {
+                    reject(&from, operation, result.code, Rejection::UnknownOperation);
+                    (operation, What::Unusable)
+                }
+            }
         }
     };
     let at = kept(at);
@@ -140,14 +140,14 @@ fn read(queued: Queued, brief: Option<Brief>) -> Option<Read> {
         at,
         what,
     };
-    Some(Read {
+    Read {
         report,
         answer: Answer {
             to: from,
             _room: queued.room,
             _underway: underway,
         },
-    })
+    }
 }
 
 fn read_result(result: RunResult, brief: Brief, clock: Option<Clock>) -> NewResult {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, Read, reject, retry};
 use crate::{
     bus::{Bus, Event, Recorded},
-    registry::SessionHandle,
+    registry::{Down, SessionHandle},
     store::{NewResult, Outcome, Report, ResultRow, Store, Verdict, What},
 };
 
@@ -58,6 +58,10 @@ impl Recorder {
                 reject(from, operation, result.code.clone(), reason);
             }
             (What::Finished, _) => acks.closed(from, operation),
+            (What::Claimed, _) => from.offer(Down::Claimed {
+                operation,
+                granted: outcome.changed.is_some(),
+            }),
             _ => {}
         }
         if let Some(change) = outcome.changed {
@@ -113,10 +117,10 @@ impl Acks {
 
     fn send(self) {
         for (to, operation, codes) in self.0 {
-            to.tell(&HubFrame::Stored { operation, codes });
+            to.tell(HubFrame::Stored { operation, codes });
         }
         for (to, operation) in self.1 {
-            to.tell(&HubFrame::Closed { operation });
+            to.tell(HubFrame::Closed { operation });
         }
     }
 }
