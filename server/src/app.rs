@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use probe_protocol::Close;
 use tokio::{
     net::TcpListener,
@@ -21,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::{Bus, Event, local::LocalBus},
-    config::{Config, SecretKey},
+    config::{Config, Environment, ResolveTargets, SecretKey},
     dispatch::Dispatch,
     domain::user,
     http::{self, Http, Shared, events::MOST_STREAMS},
@@ -29,10 +30,13 @@ use crate::{
     launch::Launch,
     listener,
     live::LiveHub,
+    names::Names,
     passwords::{PasswordError, Passwords},
     registry::Registry,
+    session::Lingering,
     store::{NewUser, Store, StoreError, UserStore as _, sqlite},
     sweep::Sweep,
+    throttle::Throttle,
     tokens::Tokens,
 };
 
@@ -109,7 +113,7 @@ impl App {
             bus.clone(),
             &inbox,
             stop.clone(),
-        );
+        )?;
         let background = background(&shared);
         let server = listener::serve(
             listener,
@@ -174,30 +178,49 @@ fn share(
     bus: Arc<dyn Bus>,
     inbox: &Inbox,
     stop: CancellationToken,
-) -> Http {
+) -> Result<Http, AppError> {
     let registry = Registry::default();
     let dispatch = Dispatch::new(registry.clone());
-    Arc::new(Shared {
+    let names = match config.resolve_targets {
+        ResolveTargets::Hub => Some(Names::new(config.name_server, config.target_policy)),
+        ResolveTargets::Probe => None,
+    };
+    let names = names
+        .transpose()
+        .map_err(|error| AppError::Input(format!("NAME_SERVER: {error}")))?;
+    let stop_grace = TimeDelta::from_std(config.stop_grace)
+        .map_err(|error| AppError::Input(format!("STOP_GRACE_SECONDS: {error}")))?;
+    Ok(Arc::new(Shared {
         launch: Launch::new(
             store.clone(),
             registry.clone(),
             dispatch.clone(),
             bus.clone(),
+            stop_grace,
         ),
         store,
         bus,
         registry,
         dispatch,
         live: LiveHub::default(),
-        tokens: Tokens::new(key, config.user_token_life),
+        tokens: Tokens::new(key, config.user_token_life, config.legacy_user_tokens),
         passwords: Passwords::new(),
+        throttle: Throttle::new(config.logins_per_minute),
+        trusted_proxies: config.trusted_proxies.clone(),
         target_policy: config.target_policy,
+        names,
+        public_operations: config.public_operations,
+        is_expendable: matches!(
+            config.environment,
+            Environment::Development | Environment::Test
+        ),
         instance: uuid::Uuid::new_v4().to_string().into(),
         stop,
         sessions: TaskTracker::new(),
+        lingering: Lingering::default(),
         streams: Arc::new(Semaphore::new(MOST_STREAMS)),
         inbox: inbox.downgrade(),
-    })
+    }))
 }
 
 fn background(shared: &Http) -> Vec<JoinHandle<()>> {

@@ -12,9 +12,11 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
+use ipnet::IpNet;
 use probe_protocol::TargetPolicy;
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use utoipa::{
     Modify, OpenApi,
@@ -31,18 +33,23 @@ use crate::{
     ingest::{Inbox, WeakInbox},
     launch::Launch,
     live::LiveHub,
+    names::Names,
     passwords::Passwords,
     registry::Registry,
+    session::Lingering,
     store::Store,
+    throttle::Throttle,
     tokens::Tokens,
 };
 
 pub(crate) mod auth;
 pub(crate) mod body;
+pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod health;
+pub(crate) mod old;
 pub(crate) mod operations;
 pub(crate) mod probes;
 pub(crate) mod results;
@@ -74,14 +81,26 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     /// Hashes passwords.
     pub(crate) passwords: Passwords,
+    /// How often someone may try to log in or register.
+    pub(crate) throttle: Throttle,
+    /// Whose word on who is calling counts.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// Which addresses may be measured.
     pub(crate) target_policy: TargetPolicy,
+    /// Resolves names for old agents, if the hub does that.
+    pub(crate) names: Option<Names>,
+    /// Whether everyone may read an operation at its old path.
+    pub(crate) public_operations: bool,
+    /// Whether everything may be deleted at once.
+    pub(crate) is_expendable: bool,
     /// This process.
     pub(crate) instance: Arc<str>,
     /// Cancelled when the hub stops.
     pub(crate) stop: CancellationToken,
     /// Every session holds a token of it.
     pub(crate) sessions: TaskTracker,
+    /// Room for sessions without a place.
+    pub(crate) lingering: Lingering,
     /// Room for streams.
     pub(crate) streams: Arc<Semaphore>,
     /// Ingest, as long as the hub runs: handlers must not keep it alive when it stops.
@@ -101,15 +120,18 @@ pub(crate) fn router(http: Http) -> Router {
     describe_answers(&mut api);
     let documentation =
         utoipa_swagger_ui::SwaggerUi::new("/documentation").url("/api/openapi.json", api);
-    router
-        .route(probe_protocol::PATH, axum::routing::get(connect::connect))
+    let served = router
+        .merge(connect::routes())
         .merge(documentation)
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn(in_time))
-        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(CatchPanicLayer::custom(|_| panicked().into_response()))
+        .merge(old::routes())
         .layer(TraceLayer::new_for_http().make_span_with(span))
-        .with_state(http)
+        .with_state(http);
+    // Around the router, because a layer of its own comes after it has looked at the path.
+    Router::new().fallback_service(MapRequest::new(served, old::one_slash))
 }
 
 /// The description of the API, OpenAPI 3.1.
@@ -190,7 +212,11 @@ impl Modify for Security {
 /// Answers for a handler that takes too long.
 async fn in_time(request: Request<Body>, next: Next) -> Response {
     let answer = timeout(ANSWER_WITHIN, next.run(request)).await;
-    answer.unwrap_or_else(|_| ApiError::Busy("this took too long; try again").into_response())
+    answer.unwrap_or_else(|_| took_too_long().into_response())
+}
+
+fn took_too_long() -> ApiError {
+    ApiError::Busy("this took too long; try again")
 }
 
 /// The span of a request. The query stays out: it may hold a token.
@@ -198,8 +224,8 @@ fn span<B>(request: &Request<B>) -> tracing::Span {
     tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
 }
 
-fn panicked() -> Response {
-    ApiError::Internal("a handler panicked".into()).into_response()
+fn panicked() -> ApiError {
+    ApiError::Internal("a handler panicked".into())
 }
 
 /// Runs a write in a task of its own, so that a client that goes away cannot drop it half-way.

@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::{Http, error::ApiError};
-use crate::domain::User;
+use crate::{domain::User, tokens::Named};
 
 /// A logged-in user, fresh from the store.
 #[derive(Debug)]
@@ -23,8 +23,10 @@ impl FromRequestParts<Http> for Caller {
         let token = bearer(&parts.headers).ok_or(ApiError::Unauthorized(
             "log in and send Authorization: Bearer <token>",
         ))?;
-        let id = http.tokens.user(token)?;
-        let user = http.store.user(id).await?;
+        let user = match http.tokens.user(token)? {
+            Named::Id(id) => http.store.user(id).await?,
+            Named::Email(email) => http.store.credentials(email).await?.map(|(user, _)| user),
+        };
         user.map(Self)
             .ok_or(ApiError::Unauthorized("the token's user does not exist"))
     }

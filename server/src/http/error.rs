@@ -15,11 +15,12 @@ use crate::{
     launch::LaunchError,
     passwords::PasswordError,
     store::StoreError,
+    throttle::TooMany,
     tokens::TokenError,
 };
 
 /// Seconds after which a client may try again when the store is away.
-const RETRY_AFTER_S: u16 = 5;
+const RETRY_AFTER_S: u64 = 5;
 
 /// Every way a request of the API can fail.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) enum ApiError {
     EmailTaken,
     /// An idempotency key came with another request.
     KeyReused,
+    /// Too many attempts to log in or register.
+    TooMany(TooMany),
     /// Too many at the same time.
     Busy(&'static str),
     /// The store does not answer.
@@ -96,7 +99,8 @@ impl From<(ProbeId, LeftOut)> for LeftOutView {
 }
 
 impl ApiError {
-    fn status(&self) -> StatusCode {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::MalformedBody(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -108,6 +112,7 @@ impl ApiError {
             Self::Refused(Refusal::NotEnoughCredits { .. }) => StatusCode::PAYMENT_REQUIRED,
             Self::Refused(Refusal::NoAvailableProbe(_)) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::EmailTaken | Self::KeyReused => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -128,13 +133,15 @@ impl ApiError {
             Self::Refused(Refusal::NoAvailableProbe(_)) => "no_available_probe",
             Self::EmailTaken => "email_taken",
             Self::KeyReused => "idempotency_key_reused",
+            Self::TooMany(_) => "too_many_attempts",
             Self::Busy(_) => "busy",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
     }
 
-    fn detail(&self) -> String {
+    /// What happened, for people.
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::MalformedBody(why) => format!("the body cannot be read: {why}"),
             Self::BodyTooLarge(most) => format!("the body is longer than {most} bytes"),
@@ -153,6 +160,7 @@ impl ApiError {
             }
             Self::EmailTaken => "that e-mail address is already registered".into(),
             Self::KeyReused => "that Idempotency-Key was used for a different request".into(),
+            Self::TooMany(too_many) => too_many.to_string(),
             Self::Unavailable(_) => "the hub cannot do this at the moment; try again".into(),
             Self::Internal(_) => "the hub failed; this was logged".into(),
         }
@@ -170,14 +178,30 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        match &self {
+impl ApiError {
+    /// Seconds after which trying again may help, where it may.
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::TooMany(too_many) => Some(too_many.retry_after_s),
+            Self::Busy(_) | Self::Unavailable(_) => Some(RETRY_AFTER_S),
+            _ => None,
+        }
+    }
+
+    /// Logs what went wrong inside; for whoever answers, once.
+    pub(crate) fn log(&self) {
+        match self {
             Self::Internal(cause) => tracing::error!(%cause, "a request failed"),
             Self::Unavailable(cause) => tracing::warn!(%cause, "a request could not be served"),
             _ => {}
         }
-        let status = self.status();
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let (status, retry_after_s) = (self.status(), self.retry_after_s());
         let (code, detail) = (self.code(), self.detail());
         let (errors, left_out) = self.lists();
         let title = status.canonical_reason().unwrap_or("Error");
@@ -196,8 +220,8 @@ impl IntoResponse for ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -251,6 +275,12 @@ impl From<PasswordError> for ApiError {
             PasswordError::Busy => Self::Busy("too many logins at the same time; try again"),
             PasswordError::Failed => Self::Internal(error.to_string()),
         }
+    }
+}
+
+impl From<TooMany> for ApiError {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
     }
 }
 

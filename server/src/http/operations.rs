@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{Assignment, AssignmentState, Offline, Operation, Order, User},
-    store::Created,
+    store::{Created, IdempotencyKey, Opened, Span},
 };
 
 /// What a user asks for.
@@ -259,6 +259,22 @@ pub(crate) async fn detail(http: &Http, operation: Operation) -> Result<Operatio
     })
 }
 
+/// Creates an operation; both faces do.
+pub(crate) async fn open(
+    http: &Http,
+    user: &User,
+    order: Order,
+    key: Option<IdempotencyKey>,
+) -> Result<Opened, ApiError> {
+    let created = http.launch.run(user.id, order, key).await?;
+    if let Created::New(opened) = &created {
+        let plan = &opened.operation.plan;
+        tracing::info!(operation.id = %plan.id, user.id = %user.id, kind = %plan.kind, probes = opened.probes.len(),
+            credits = opened.operation.charged, "operation created");
+    }
+    Ok(created.into_inner())
+}
+
 /// Creates an operation: charges the caller and sends it to the probes.
 #[utoipa::path(post, operation_id = "create_operation", path = "/api/v1/operations", tag = "operations",
     security(("token" = [])), request_body = OperationBody,
@@ -278,13 +294,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<CreatedOperation>), ApiError> {
     let order = Order::read(&body, http.target_policy, Utc::now())?;
     let key = idempotency.of(user.id, "operation", &body);
-    let created = http.launch.run(user.id, order, key).await?;
-    if let Created::New(opened) = &created {
-        let plan = &opened.operation.plan;
-        tracing::info!(operation.id = %plan.id, user.id = %user.id, kind = %plan.kind, probes = opened.probes.len(),
-            credits = opened.operation.charged, "operation created");
-    }
-    let opened = created.into_inner();
+    let opened = open(&http, &user, order, key).await?;
     let left_out = opened.left_out.into_iter().map(LeftOutView::from).collect();
     let view = CreatedOperation {
         operation: opened.operation.into(),
@@ -315,7 +325,10 @@ pub(crate) async fn list(
         return Err(ApiError::Forbidden);
     }
     let owner = (!all).then_some(user.id);
-    let operations = http.store.operations(owner, before, limit + 1).await?;
+    let operations = http
+        .store
+        .operations(owner, Span::Before(before), limit + 1)
+        .await?;
     Ok(Json(Page::of(
         operations,
         limit,

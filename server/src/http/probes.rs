@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     bus::Event,
-    domain::{Location, Probe, User, probe::Agent, probe::ProbeCard},
-    store::NewProbe,
+    domain::{Agent, Location, Presence, Probe, User, probe::ProbeCard},
+    store::{IdempotencyKey, NewProbe, Span},
     tokens::ProbeClaims,
 };
 
@@ -32,6 +32,10 @@ pub(crate) struct ProbeView {
     /// Share of its credits that is free, 0 to 1; only while it is connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     availability: Option<f64>,
+    /// Whether it is connected and leaves an operation unanswered; it gets no others meanwhile.
+    sick: bool,
+    /// Results it sent that were not taken: of operations that were not its own, that had ended, beyond the plan.
+    refused_results: u64,
     /// What it said of itself when it last connected.
     agent: Option<AgentView>,
 }
@@ -65,8 +69,8 @@ impl From<Agent> for AgentView {
 }
 
 impl ProbeView {
-    fn of(probe: Probe, in_use: Option<u32>) -> Self {
-        let availability = in_use.map(|in_use| probe.availability(in_use));
+    fn of(probe: Probe, presence: Option<Presence>) -> Self {
+        let availability = presence.map(|presence| probe.availability(presence));
         let Probe {
             id,
             owner,
@@ -75,6 +79,7 @@ impl ProbeView {
             created_at,
             last_seen,
             agent,
+            refused_results,
             ..
         } = probe;
         let agent = agent.map(AgentView::from);
@@ -85,8 +90,10 @@ impl ProbeView {
             location,
             created_at,
             last_seen,
-            connected: in_use.is_some(),
+            connected: presence.is_some(),
             availability,
+            sick: presence.is_some_and(|presence| presence.sick),
+            refused_results,
             agent,
         }
     }
@@ -128,11 +135,27 @@ pub(crate) struct ProbeChangeBody {
     location: Option<Location>,
 }
 
-fn with_token(http: &Http, probe: Probe) -> Result<Json<ProbeWithToken>, ApiError> {
-    let token = http.tokens.for_probe(ProbeClaims {
+/// Registers a probe; both faces do.
+pub(crate) async fn create(
+    http: &Http,
+    probe: NewProbe,
+    key: Option<IdempotencyKey>,
+) -> Result<Probe, ApiError> {
+    let store = http.store.clone();
+    let created = super::to_its_end(async move { store.create_probe(probe, key).await }).await??;
+    Ok(created.into_inner())
+}
+
+/// The token that a probe connects with.
+pub(crate) fn token_of(http: &Http, probe: &Probe) -> Result<String, ApiError> {
+    Ok(http.tokens.for_probe(ProbeClaims {
         identifier: probe.id,
         generation: probe.token_generation,
-    })?;
+    })?)
+}
+
+fn with_token(http: &Http, probe: Probe) -> Result<Json<ProbeWithToken>, ApiError> {
+    let token = token_of(http, &probe)?;
     Ok(Json(ProbeWithToken {
         probe: seen(http, probe),
         token,
@@ -140,8 +163,8 @@ fn with_token(http: &Http, probe: Probe) -> Result<Json<ProbeWithToken>, ApiErro
 }
 
 fn seen(http: &Http, probe: Probe) -> ProbeView {
-    let in_use = http.registry.in_use(&[probe.id]).pop().flatten();
-    ProbeView::of(probe, in_use)
+    let presence = http.registry.presence(&[probe.id]).pop().flatten();
+    ProbeView::of(probe, presence)
 }
 
 /// The caller's own probe, or any for a superuser; others learn nothing of it.
@@ -176,12 +199,8 @@ pub(crate) async fn register(
         created_at: Utc::now(),
     };
     let key = idempotency.of(user.id, "probe", &body);
-    let store = http.store.clone();
-    let created = super::to_its_end(async move { store.create_probe(probe, key).await }).await??;
-    Ok((
-        StatusCode::CREATED,
-        with_token(&http, created.into_inner())?,
-    ))
+    let probe = create(&http, probe, key).await?;
+    Ok((StatusCode::CREATED, with_token(&http, probe)?))
 }
 
 /// Probes, newest first.
@@ -205,11 +224,13 @@ pub(crate) async fn list(
     let probes = if connected {
         connected_page(&http, owner, before, limit + 1).await?
     } else {
-        http.store.probes(owner, before, limit + 1).await?
+        http.store
+            .probes(owner, Span::Before(before), limit + 1)
+            .await?
     };
     let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
-    let mut in_use = http.registry.in_use(&ids).into_iter();
-    let view = |probe| ProbeView::of(probe, in_use.next().flatten());
+    let mut presences = http.registry.presence(&ids).into_iter();
+    let view = |probe| ProbeView::of(probe, presences.next().flatten());
     Ok(Json(Page::of(
         probes,
         limit,

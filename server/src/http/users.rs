@@ -4,17 +4,19 @@ use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use probe_protocol::{OperationId, ProbeId, UserId};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Http,
     auth::{Admin, Caller},
     body::{Idempotency, JsonBody, Page, Params, PathId},
+    client::Client,
     error::{ApiError, Problem},
 };
 use crate::{
-    domain::{User, credits::LedgerReason, fields::Fields, user::Credentials},
+    domain::{Invalid, User, credits::LedgerReason, fields::Fields, user::Credentials},
     passwords::Verified,
-    store::{LedgerEntry, NewUser},
+    store::{IdempotencyKey, LedgerEntry, NewUser},
 };
 
 /// A user as it is shown.
@@ -126,17 +128,13 @@ impl From<LedgerEntry> for LedgerView {
 /// Most credits of one grant: far above any use, far below where sums overflow.
 const MOST_GRANTED: i64 = 1_000_000_000_000;
 
-/// Registers a user.
-#[utoipa::path(post, operation_id = "register_user", path = "/api/v1/users", tag = "users",
-    request_body = CredentialsBody,
-    responses((status = 201, body = UserView),
-        (status = 400, response = Problem), (status = 408, response = Problem), (status = 409, response = Problem),
-        (status = 413, response = Problem), (status = 503, response = Problem)))]
-pub(crate) async fn register(
-    State(http): State<Http>,
-    JsonBody(body): JsonBody,
-) -> Result<(StatusCode, Json<UserView>), ApiError> {
-    let credentials = Credentials::for_registration(&body)?;
+/// Creates an account; both faces do.
+pub(crate) async fn create_account(
+    http: &Http,
+    client: Client,
+    credentials: Credentials,
+) -> Result<User, ApiError> {
+    http.throttle.from_address(client.0)?;
     let password_hash = http.passwords.hash(credentials.password).await?;
     let user = NewUser {
         email: credentials.email,
@@ -147,20 +145,27 @@ pub(crate) async fn register(
     let store = http.store.clone();
     let user = super::to_its_end(async move { store.create_user(user).await }).await??;
     tracing::info!(user.id = %user.id, "user registered");
-    Ok((StatusCode::CREATED, Json(user.into())))
+    Ok(user)
 }
 
-/// Logs in.
-#[utoipa::path(post, operation_id = "log_in", path = "/api/v1/sessions", tag = "users",
-    request_body = CredentialsBody,
-    responses((status = 201, body = SessionView),
-        (status = 400, response = Problem), (status = 401, response = Problem), (status = 408, response = Problem),
-        (status = 413, response = Problem), (status = 503, response = Problem)))]
-pub(crate) async fn log_in(
-    State(http): State<Http>,
-    JsonBody(body): JsonBody,
-) -> Result<(StatusCode, Json<SessionView>), ApiError> {
-    let credentials = Credentials::for_login(&body)?;
+/// A login that was let in.
+pub(crate) struct Session {
+    /// Who.
+    pub(crate) user: User,
+    /// The token.
+    pub(crate) token: String,
+    /// When it ends.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// Checks a login and makes a token; both faces do.
+pub(crate) async fn open_session(
+    http: &Http,
+    client: Client,
+    credentials: Credentials,
+) -> Result<Session, ApiError> {
+    http.throttle.from_address(client.0)?;
+    http.throttle.on_account(&credentials.email)?;
     let known = http.store.credentials(credentials.email).await?;
     let stored = known.as_ref().map(|(_, hash)| hash.clone());
     let verified = http.passwords.verify(credentials.password, stored).await?;
@@ -171,6 +176,75 @@ pub(crate) async fn log_in(
         http.store.set_password_hash(user.id, hash).await?;
     }
     let (token, expires_at) = http.tokens.for_user(user.id, &user.email, Utc::now())?;
+    Ok(Session {
+        user,
+        token,
+        expires_at,
+    })
+}
+
+/// Reads how many credits to give.
+pub(crate) fn read_grant(body: &Value) -> Result<i64, Invalid> {
+    let mut fields = Fields::of(body);
+    let credits: Option<i64> = fields.required("credits");
+    if credits.is_some_and(|credits| !(1..=MOST_GRANTED).contains(&credits)) {
+        fields.wrong(
+            "credits",
+            format!("must be a whole number from 1 to {MOST_GRANTED}"),
+        );
+    }
+    fields.finish(credits)
+}
+
+/// Gives credits; both faces do.
+pub(crate) async fn give(
+    http: &Http,
+    admin: &User,
+    id: UserId,
+    credits: i64,
+    key: Option<IdempotencyKey>,
+) -> Result<User, ApiError> {
+    let store = http.store.clone();
+    let granted =
+        super::to_its_end(async move { store.grant(id, credits, Utc::now(), key).await }).await??;
+    let user = granted.ok_or(ApiError::NotFound)?;
+    tracing::info!(user.id = %id, admin.id = %admin.id, credits, "credits granted");
+    Ok(user)
+}
+
+/// Registers a user.
+#[utoipa::path(post, operation_id = "register_user", path = "/api/v1/users", tag = "users",
+    request_body = CredentialsBody,
+    responses((status = 201, body = UserView),
+        (status = 400, response = Problem), (status = 408, response = Problem), (status = 409, response = Problem),
+        (status = 413, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem)))]
+pub(crate) async fn register(
+    State(http): State<Http>,
+    client: Client,
+    JsonBody(body): JsonBody,
+) -> Result<(StatusCode, Json<UserView>), ApiError> {
+    let credentials = Credentials::for_registration(&body)?;
+    let user = create_account(&http, client, credentials).await?;
+    Ok((StatusCode::CREATED, Json(user.into())))
+}
+
+/// Logs in.
+#[utoipa::path(post, operation_id = "log_in", path = "/api/v1/sessions", tag = "users",
+    request_body = CredentialsBody,
+    responses((status = 201, body = SessionView),
+        (status = 400, response = Problem), (status = 401, response = Problem), (status = 408, response = Problem),
+        (status = 413, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem)))]
+pub(crate) async fn log_in(
+    State(http): State<Http>,
+    client: Client,
+    JsonBody(body): JsonBody,
+) -> Result<(StatusCode, Json<SessionView>), ApiError> {
+    let credentials = Credentials::for_login(&body)?;
+    let Session {
+        user,
+        token,
+        expires_at,
+    } = open_session(&http, client, credentials).await?;
     Ok((
         StatusCode::CREATED,
         Json(SessionView {
@@ -228,20 +302,8 @@ pub(crate) async fn grant(
     idempotency: Idempotency,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<UserView>), ApiError> {
-    let mut fields = Fields::of(&body);
-    let credits: Option<i64> = fields.required("credits");
-    if credits.is_some_and(|credits| !(1..=MOST_GRANTED).contains(&credits)) {
-        fields.wrong(
-            "credits",
-            format!("must be a whole number from 1 to {MOST_GRANTED}"),
-        );
-    }
-    let credits = fields.finish(credits)?;
+    let credits = read_grant(&body)?;
     let key = idempotency.of(admin.id, &format!("grant {id}"), &body);
-    let store = http.store.clone();
-    let granted =
-        super::to_its_end(async move { store.grant(id, credits, Utc::now(), key).await }).await??;
-    let user = granted.ok_or(ApiError::NotFound)?;
-    tracing::info!(user.id = %id, admin.id = %admin.id, credits, "credits granted");
+    let user = give(&http, &admin, id, credits, key).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
