@@ -265,7 +265,6 @@ pub(super) const CASES: &[Case] = &[
         "HOPLIMIT",
         "\tL\t2\t",
         "\tU\t13\t",
-        "\tq\t",
     ]),
     case(
         "trace_doubletree",
