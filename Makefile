@@ -39,7 +39,7 @@ doc: ## build the code's documentation, private items too; warnings are errors
 openapi: ## print the description of the HTTP API
 	@$(CARGO) run --quiet --locked --bin pladmed -- openapi
 
-install-tools: ## install what the tests need: scamper, dig, ip, Schemathesis
+install-tools: ## install what the tests need: scamper, dig, ip, Chromium, Schemathesis, python-socketio
 	@.ci/install-tools
 
 check-tools: ## show which tools and rights this machine has for measuring

@@ -59,7 +59,7 @@ fn the_readme_names_every_target() {
 fn the_api_page_names_every_error() {
     let source = file("server/src/http/error.rs");
     let code = source.split_once("fn code(&self)").expect("the codes").1;
-    let code = code.split_once("\n    fn ").expect("their end").0;
+    let code = code.split_once("\n    }\n").expect("their end").0;
     let codes: BTreeSet<&str> = code.split('"').skip(1).step_by(2).collect();
     assert!(codes.contains("not_found"), "{codes:?}");
     let page = file("docs/api.md");

@@ -52,6 +52,22 @@ const DAMAGES: &[(&str, &str)] = &[
         "update operations set last_seq = 3; delete from results",
         "an operation counts results that are not there",
     ),
+    (
+        "update operations set closes_at_ms = expires_at_ms - 1",
+        "an operation closes before its time is over",
+    ),
+    (
+        "update results set started_at_ms = 1 + (select closes_at_ms from operations) where seq = 2",
+        "a result counts that began after its operation closed",
+    ),
+    (
+        "update assignments set ends_at_ms = ends_at_ms + 1",
+        "an open assignment ends at another time than its state tells",
+    ),
+    (
+        "update operations set as_sent = 'fqdns'",
+        "what was sent for an operation is not JSON",
+    ),
 ];
 
 async fn every_broken_promise_is_found() {

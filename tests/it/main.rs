@@ -4,13 +4,17 @@ use std::process::ExitCode;
 
 mod accounts;
 mod bodies;
+mod browser;
 mod delivery;
 mod demo;
 mod docs;
 mod errors;
 mod harness;
+mod holes;
 mod layers;
 mod main_job;
+mod old_http;
+mod old_probes;
 mod operations;
 mod probes;
 mod results;
@@ -27,13 +31,17 @@ fn main() -> ExitCode {
     let trials = [
         accounts::trials(),
         bodies::trials(),
+        browser::trials(),
         delivery::trials(),
         demo::trials(),
         docs::trials(),
         errors::trials(),
         harness::trials(),
+        holes::trials(),
         layers::trials(),
         main_job::trials(),
+        old_http::trials(),
+        old_probes::trials(),
         shutdown::trials(),
         streams::trials(),
         sessions::trials(),

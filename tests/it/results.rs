@@ -5,7 +5,7 @@ use probe_protocol::{ContentFormat, OperationId, Rejection};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
-    Ack, FakeProbe, Hub, TestProbe, TestUser, Trial, api, database, orders,
+    Ack, FakeProbe, Hub, Trial, api, at_work, database, orders,
     probe::{hello, result},
     trials,
 };
@@ -21,18 +21,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_cannot_be_read_is_kept_and_marked,
         a_result_on_disk_outlives_kill_9,
     ]
-}
-
-/// A user with a probe that has taken on an operation with many runs.
-async fn at_work(hub: &Hub) -> (TestUser, TestProbe, FakeProbe, OperationId) {
-    let ana = hub.user("ana", 10_000_000).await;
-    let registered = ana.probe("p").await;
-    let mut probe = FakeProbe::connect(hub, &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
-    probe.accept().await;
-    (ana, registered, probe, operation)
 }
 
 async fn a_repeat_is_acknowledged_and_changes_nothing() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use probe_protocol::{Close, HubFrame, MAX_FRAME, Payload, ProbeFrame, SUBPROTOCOL};
 use serde_json::json;
 use tests::{
-    Ack, Case, FakeProbe, Heard, Hub, ProbeSocket, TestProbe, Trial, orders,
+    Ack, Case, FakeProbe, Heard, Hub, ProbeSocket, TestProbe, Trial, at_work, orders,
     probe::{Refused, code, hello, result},
     trials,
     wait::{SOON, within},
@@ -125,13 +125,7 @@ async fn silence_instead_of_hello() {
 
 async fn bad_frames_are_forgiven_twenty_times() {
     let hub = Hub::start().await;
-    let ana = hub.user("ana", 1_000_000).await;
-    let registered = ana.probe("p").await;
-    let mut probe = FakeProbe::connect(&hub, &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
-    probe.accept().await;
+    let (_, _, mut probe, operation) = at_work(&hub).await;
     let bad = [
         Message::Text("{".into()),
         Message::Text(r#"{"type":"result","operation":"x"}"#.into()),
@@ -197,13 +191,7 @@ async fn what_is_not_known_is_answered() {
 
 async fn a_frame_that_is_too_long_ends_the_session() {
     let hub = Hub::start().await;
-    let ana = hub.user("ana", 1_000_000).await;
-    let registered = ana.probe("p").await;
-    let mut probe = FakeProbe::connect(&hub, &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
-    probe.accept().await;
+    let (ana, _, mut probe, operation) = at_work(&hub).await;
     // Just below the limit is fine.
     let mut large = result(operation, "large");
     large.content = vec![b' '; MAX_FRAME - 1000].into();
@@ -233,13 +221,7 @@ async fn the_newest_connection_wins() {
 
 async fn a_result_may_come_as_json() {
     let hub = Hub::start().await;
-    let ana = hub.user("ana", 1_000_000).await;
-    let registered = ana.probe("p").await;
-    let mut probe = FakeProbe::connect(&hub, &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
-    probe.accept().await;
+    let (ana, _, mut probe, operation) = at_work(&hub).await;
     let frame = ProbeFrame::Result(result(operation, "text"));
     let text = serde_json::to_string(&frame).expect("JSON");
     assert!(probe.socket.send_raw(Message::Text(text.into())).await);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Ack, EventStream, FakeProbe, Hub, Trial, orders, probe::hello, trials, wait::within};
+use tests::{
+    Ack, EventStream, FakeProbe, Hub, Trial, at_work, orders, probe::hello, trials, wait::within,
+};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -78,13 +80,7 @@ async fn a_stream_begins_with_what_was_and_ends_with_the_last_assignment() {
 
 async fn a_stream_goes_on_after_the_last_number_seen() {
     let mut hub = Hub::start().await;
-    let ana = hub.user("ana", 1_000_000).await;
-    let registered = ana.probe("p").await;
-    let mut probe = FakeProbe::connect(&hub, &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
-    probe.accept().await;
+    let (ana, registered, mut probe, operation) = at_work(&hub).await;
     for number in 1..=5 {
         probe.deliver(operation, &number.to_string()).await;
     }
@@ -115,13 +111,7 @@ async fn many_streams_of_one_operation_see_the_same() {
     const STREAMS: usize = 20;
     const RESULTS: u64 = 600;
     let hub = Hub::start().await;
-    let ana = hub.user("ana", 1_000_000).await;
-    let registered = ana.probe("p").await;
-    let mut probe = FakeProbe::connect(&hub, &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
-    probe.accept().await;
+    let (ana, _, mut probe, operation) = at_work(&hub).await;
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
         streams.push(ana.events(operation).await);

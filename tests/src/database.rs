@@ -72,6 +72,23 @@ const BROKEN_PROMISES: &[(&str, &str)] = &[
         "select id || ' has ' || load from probes p where load != (select coalesce(sum(o.run_price), 0)
             from assignments a join operations o on o.id = a.operation where a.probe = p.id and a.ended_at_ms is null)",
     ),
+    ("an operation closes before its time is over", "select id from operations where closes_at_ms < expires_at_ms"),
+    (
+        "a result counts that began after its operation closed",
+        "select r.operation || ' ' || r.seq from results r join operations o on o.id = r.operation
+            where o.stop_time_ms is not null and r.started_at_ms > o.closes_at_ms",
+    ),
+    (
+        // What may be at a probe that is cut off waits a week for it.
+        "an open assignment ends at another time than its state tells",
+        "select operation || ' ' || probe || ' is ' || state from assignments a join operations o on o.id = a.operation
+            where a.ended_at_ms is null and a.ends_at_ms != case a.state when 'accepted' then o.closes_at_ms
+            when 'delivered' then o.expires_at_ms + 7 * 86400000 else o.expires_at_ms end",
+    ),
+    (
+        "what was sent for an operation is not JSON",
+        "select id from operations where as_sent is not null and not json_valid(as_sent)",
+    ),
     ("the file is damaged", "select integrity_check from pragma_integrity_check where integrity_check != 'ok'"),
     ("a reference leads nowhere", "select \"table\" from pragma_foreign_key_check"),
 ];
@@ -99,6 +116,22 @@ pub fn change(data_dir: &Path, sql: &str, parameters: impl rusqlite::Params) {
     connection
         .execute(sql, parameters)
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// Keeps the hub from writing until it is dropped.
+///
+/// # Panics
+/// When it cannot be had.
+#[must_use]
+pub fn lock(data_dir: &Path) -> Connection {
+    let connection = Connection::open(data_dir.join(FILE)).expect("the hub's file");
+    connection
+        .busy_timeout(crate::wait::SOON)
+        .expect("a timeout");
+    connection
+        .execute_batch("begin immediate")
+        .expect("the lock");
+    connection
 }
 
 /// Every promise that the file breaks, in words.

@@ -2,7 +2,9 @@
 //!
 //! - [`Hub`] is a `pladmed` process on a data folder of its own, [`Agent`] a `pladmed-probe` process
 //! - [`Api`] and [`TestUser`] speak HTTP as users do, [`EventStream`] reads server-sent events
+//! - [`OldApi`] speaks HTTP as the frontend of the replaced system does
 //! - [`FakeProbe`] speaks the probe protocol step by step, [`Courier`] delivers results whatever happens to the hub
+//! - [`OldProbe`] speaks as the agents of the replaced system do, [`OldAgent`] is one that rests on their real library
 //! - [`DnsServer`] answers a few names under `example.`
 //! - [`database`] reads the hub's file and says which promises it breaks
 //! - [`trial`] runs async tests under a deadline; [`wait`] waits for conditions, never for a time
@@ -17,6 +19,9 @@ pub mod dns;
 pub mod events;
 pub mod fleet;
 pub mod hub;
+pub mod old_agent;
+pub mod old_api;
+pub mod old_probe;
 pub mod orders;
 pub mod probe;
 pub mod process;
@@ -24,6 +29,7 @@ pub mod random;
 pub mod trial;
 pub mod user;
 pub mod wait;
+pub mod work;
 
 pub use agent::Agent;
 pub use api::{Answer, Api};
@@ -32,7 +38,11 @@ pub use dns::DnsServer;
 pub use events::{Event, EventStream};
 pub use fleet::Fleet;
 pub use hub::Hub;
+pub use old_agent::OldAgent;
+pub use old_api::OldApi;
+pub use old_probe::{Handed, Knock, OldHeard, OldProbe, OldResult, OldSocket};
 pub use probe::{Ack, FakeProbe, Heard, ProbeSocket};
 pub use trial::{Case, Trial};
 pub use user::{TestProbe, TestUser};
 pub use wait::eventually;
+pub use work::at_work;
