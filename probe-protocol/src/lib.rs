@@ -28,7 +28,7 @@ pub use hello::{Hello, Limits, Welcome};
 pub use id::{OperationId, ProbeId, ResultCode, UserId};
 pub use policy::TargetPolicy;
 pub use spec::{ContentFormat, Kind, Measurement, ResultFormat, Schedule};
-pub use target::{Name, Target};
+pub use target::{Name, Target, reverse_name};
 pub use whole::Whole;
 
 /// Path of the websocket on the hub.

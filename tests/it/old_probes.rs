@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use probe_protocol::OperationId;
 use serde_json::Value;
-use tests::{Handed, Hub, OldProbe, TestProbe, TestUser, Trial, database, eventually, wait::SOON};
+use tests::{
+    Handed, Hub, OldProbe, TestProbe, TestUser, Trial, database, eventually, orders, wait::SOON,
+};
 
 mod delivery;
 mod ends;
@@ -62,6 +64,12 @@ impl Site {
 
     async fn connect(&self) -> OldProbe {
         OldProbe::connect(&self.hub, &self.probe.token).await
+    }
+
+    /// Orders an endless ping from the probe.
+    async fn ping(&self) -> OperationId {
+        let order = orders::ping(&[self.probe.id]);
+        self.ana.launch(&orders::endless(order)).await
     }
 
     /// The probe as the API shows it.

@@ -68,7 +68,7 @@ fn probe(total_credits: u32, load: i64, capabilities: Vec<Kind>) -> Probe {
     }
 }
 
-fn assignment(state: AssignmentState, planned_runs: u32, results: u32) -> Assignment {
+pub(super) fn assignment(state: AssignmentState, planned_runs: u32, results: u32) -> Assignment {
     Assignment {
         operation: OperationId::new(),
         probe: ProbeId::new(),

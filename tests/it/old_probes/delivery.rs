@@ -268,14 +268,7 @@ async fn what_is_cancelled_after_it_left_counts_no_more() {
     let site = Site::open().await;
     let mut probe = site.connect().await;
     let before = site.ana.credits().await;
-    let [unanswered, accepted] = [
-        site.ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await,
-        site.ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await,
-    ];
+    let [unanswered, accepted] = [site.ping().await, site.ping().await];
     let handed = probe.handed().await;
     site.reaches(unanswered, "delivered").await;
     site.ana.cancel(unanswered).await;

@@ -164,10 +164,7 @@ async fn a_superseded_agent_stays_away() {
     let mut older = site.library(true, 0).await;
     let mut newer = site.library(true, 0).await;
     for round in 0..5 {
-        let operation = site
-            .ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await;
+        let operation = site.ping().await;
         handed(&mut newer, operation).await;
         let result = OldResult::new(operation, &round.to_string(), "warts", orders::PING_WARTS);
         assert_eq!(older.deliver(&result).await, json!([]));
@@ -199,10 +196,7 @@ async fn everything_at_once() {
     const OPERATIONS: usize = 40;
     let site = Site::open().await;
     let mut agent = site.library(false, 0).await;
-    let operation = site
-        .ana
-        .launch(&orders::endless(orders::ping(&[site.probe.id])))
-        .await;
+    let operation = site.ping().await;
     handed(&mut agent, operation).await;
     let results: Vec<OldResult> = (0..RESULTS)
         .map(|number| OldResult::new(operation, &number.to_string(), "warts", orders::PING_WARTS))

@@ -92,10 +92,7 @@ async fn the_hub_is_killed_before_the_answer() {
     for in_use in [0, 1] {
         let mut site = Site::open().await;
         let mut probe = come_back(&site.hub, &site.probe, 0).await;
-        let operation = site
-            .ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await;
+        let operation = site.ping().await;
         let handed = probe.handed().await;
         // What left was claimed before: no need to wait for that.
         site.hub.kill9().await;
@@ -156,10 +153,7 @@ async fn accepted_operations_live_through_a_reconnect() {
 async fn a_superseded_connection_stays_open_and_counts_no_more() {
     let site = Site::open().await;
     let mut older = OldProbe::connect_as(&site.hub, &Knock::new(&site.probe.token, 100, 0)).await;
-    let operation = site
-        .ana
-        .launch(&orders::endless(orders::ping(&[site.probe.id])))
-        .await;
+    let operation = site.ping().await;
     accept(&mut older, operation).await;
     site.reaches(operation, "accepted").await;
     let mut newer = OldProbe::connect_as(&site.hub, &Knock::new(&site.probe.token, 100, 20)).await;
@@ -196,14 +190,7 @@ async fn a_superseded_connection_stays_open_and_counts_no_more() {
 async fn the_newer_connection_settles_what_the_older_one_got() {
     let site = Site::open().await;
     let mut older = come_back(&site.hub, &site.probe, 0).await;
-    let [handed, waiting] = [
-        site.ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await,
-        site.ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await,
-    ];
+    let [handed, waiting] = [site.ping().await, site.ping().await];
     let first = older.handed().await;
     site.reaches(handed, "delivered").await;
     let mut newer = come_back(&site.hub, &site.probe, 1).await;
@@ -224,14 +211,7 @@ async fn the_newer_connection_settles_what_the_older_one_got() {
 async fn what_an_older_connection_claims_too_late_goes_to_the_newer_one() {
     let mut site = Site::open().await;
     let mut older = come_back(&site.hub, &site.probe, 0).await;
-    let [first, second] = [
-        site.ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await,
-        site.ana
-            .launch(&orders::endless(orders::ping(&[site.probe.id])))
-            .await,
-    ];
+    let [first, second] = [site.ping().await, site.ping().await];
     let handed = older.handed().await;
     assert_eq!(handed.id(), first.to_string());
     // The hub wants to hand over the second one, but the store takes no claims; the agent comes back meanwhile, and the

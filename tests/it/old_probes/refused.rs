@@ -1,6 +1,7 @@
 //! Results that are not taken, or earn nothing. All of them are acknowledged, for an agent keeps what is not.
 
 use chrono::Utc;
+use probe_protocol::OperationId;
 use serde_json::{Value, json};
 use tests::{Knock, OldProbe, OldResult, Trial, database, orders, trials};
 
@@ -46,6 +47,23 @@ async fn who_was_not_asked_earns_nothing() {
     site.close().await;
 }
 
+/// So many results were refused and none was taken; a good one under a code that they had is.
+async fn only_the_next_counts(
+    site: Site,
+    mut probe: OldProbe,
+    operation: OperationId,
+    refused: u32,
+) {
+    assert!(site.ana.results(operation).await.is_empty());
+    site.shows("refused_results", refused).await;
+    assert_eq!(
+        probe.deliver(&ping(operation, "1")).await,
+        json!([operation])
+    );
+    assert_eq!(site.ana.results(operation).await.len(), 1);
+    site.close().await;
+}
+
 async fn what_can_never_be_used_is_acknowledged() {
     let site = Site::open().await;
     let (mut probe, operation) = at_work(&site, orders::ping(&[])).await;
@@ -82,14 +100,7 @@ async fn what_can_never_be_used_is_acknowledged() {
         );
         refused += 1;
     }
-    assert!(site.ana.results(operation).await.is_empty());
-    site.shows("refused_results", refused).await;
-    assert_eq!(
-        probe.deliver(&ping(operation, "1")).await,
-        json!([operation])
-    );
-    assert_eq!(site.ana.results(operation).await.len(), 1);
-    site.close().await;
+    only_the_next_counts(site, probe, operation, refused).await;
 }
 
 async fn a_result_without_bytes_is_acknowledged_by_its_name() {
@@ -121,14 +132,7 @@ async fn a_result_without_bytes_is_acknowledged_by_its_name() {
         assert_eq!(probe.acked(number).await, json!([]), "{argument}");
         refused += 1;
     }
-    assert!(site.ana.results(operation).await.is_empty());
-    site.shows("refused_results", refused).await;
-    assert_eq!(
-        probe.deliver(&ping(operation, "1")).await,
-        json!([operation])
-    );
-    assert_eq!(site.ana.results(operation).await.len(), 1);
-    site.close().await;
+    only_the_next_counts(site, probe, operation, refused).await;
 }
 
 async fn damaged_contents_are_kept_and_earn_nothing() {

@@ -139,10 +139,7 @@ async fn what_is_not_known_is_passed_over() {
 async fn rubbish_is_forgiven_twenty_times() {
     let site = Site::open().await;
     let mut probe = site.connect().await;
-    let operation = site
-        .ana
-        .launch(&orders::endless(orders::ping(&[site.probe.id])))
-        .await;
+    let operation = site.ping().await;
     accept(&mut probe, operation).await;
     let rubbish = [
         Message::Text("4".into()),
@@ -174,10 +171,7 @@ async fn rubbish_is_forgiven_twenty_times() {
 async fn other_packets_may_come_between_a_result_and_its_bytes() {
     let site = Site::open().await;
     let mut probe = site.connect().await;
-    let operation = site
-        .ana
-        .launch(&orders::endless(orders::ping(&[site.probe.id])))
-        .await;
+    let operation = site.ping().await;
     let handed = probe.handed().await;
     assert_eq!(handed.id(), operation.to_string());
     let result = OldResult::new(operation, "torn", "warts", orders::PING_WARTS);

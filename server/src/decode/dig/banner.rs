@@ -1,6 +1,6 @@
 //! What dig was asked, from the line in which it repeats its arguments: `-q a.example -t mx -x 192.0.2.1`.
 
-use std::{fmt::Write, net::IpAddr};
+use probe_protocol::reverse_name;
 
 /// Options of dig that are followed by a value without meaning for a question.
 const WITH_VALUE: &[&str] = &["-b", "-c", "-f", "-k", "-p", "-y"];
@@ -51,23 +51,7 @@ fn set_type(questions: &mut [(String, String)], default: &mut String, record_typ
     *place = record_type.to_ascii_uppercase();
 }
 
-/// The name under which the DNS keeps an address.
+/// The name under which the DNS keeps an address; what is none stays as it is.
 fn reverse(text: &str) -> String {
-    let mut name = String::new();
-    // Writing to a string cannot fail.
-    match text.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => {
-            for octet in address.octets().iter().rev() {
-                _ = write!(name, "{octet}.");
-            }
-            name + "in-addr.arpa"
-        }
-        Ok(IpAddr::V6(address)) => {
-            for octet in address.octets().iter().rev() {
-                _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
-            }
-            name + "ip6.arpa"
-        }
-        Err(_) => text.to_owned(),
-    }
+    text.parse().map_or_else(|_| text.to_owned(), reverse_name)
 }

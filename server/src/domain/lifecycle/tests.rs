@@ -3,28 +3,15 @@
 mod holding;
 
 use chrono::TimeZone;
-use probe_protocol::{OperationId, ProbeId, Whole};
+use probe_protocol::{OperationId, Whole};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::tests::assignment;
 use AssignmentState::{Accepted, Cancelled, Delivered, Expired, Finished, Pending, Refused};
 
 fn noon() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap()
-}
-
-fn assignment(state: AssignmentState, planned_runs: u32, results: u32) -> Assignment {
-    Assignment {
-        operation: OperationId::new(),
-        probe: ProbeId::new(),
-        state,
-        reason: None,
-        planned_runs,
-        results,
-        delivered_at: None,
-        accepted_at: None,
-        ended_at: None,
-    }
 }
 
 /// Every minute until 12:10.

@@ -90,12 +90,8 @@ impl Handover {
     /// An operation was cancelled; what has left cannot be taken back.
     pub(super) fn forget(&mut self, operation: OperationId, out: &mut Outgoing) {
         self.waiting.retain(|it| it.assign.operation != operation);
-        let is_here = |it: &Current| it.offer.assign.operation == operation;
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|it| is_here(it) && matches!(it.step, Step::Resolving))
-        {
+        let resolving = self.at(operation, |step| matches!(step, Step::Resolving));
+        if resolving.is_some() {
             self.current = None;
             self.go_on(out);
         }

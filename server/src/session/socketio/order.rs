@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use probe_protocol::{
-    Assign, Kind, Measurement, Schedule, Target,
+    Assign, Kind, Measurement, Schedule, Target, reverse_name,
     spec::{DnsParams, IpVersion, TracerouteMethod, TracerouteParams},
 };
 use serde_json::{Map, Value, json};
@@ -90,7 +90,7 @@ fn questions(params: &DnsParams, targets: &[Target]) -> Map<String, Value> {
         }
         let (name, usual) = match target {
             Target::Name(name) => (name.to_string(), "a".to_owned()),
-            Target::Address(address) => (reverse(*address), "ptr".to_owned()),
+            Target::Address(address) => (reverse_name(*address), "ptr".to_owned()),
         };
         let asked = params.record_type.map(word);
         words.extend([name, "-t".to_owned(), asked.unwrap_or(usual)]);
@@ -120,21 +120,6 @@ fn questions(params: &DnsParams, targets: &[Target]) -> Map<String, Value> {
 fn word(record_type: probe_protocol::spec::RecordType) -> String {
     let word = json!(record_type);
     word.as_str().unwrap_or_default().to_owned()
-}
-
-/// The name under which an address is looked up (RFC 1035 section 3.5, RFC 3596 section 2.5).
-fn reverse(address: std::net::IpAddr) -> String {
-    match address {
-        std::net::IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        std::net::IpAddr::V6(v6) => {
-            let nibbles = v6.octets().into_iter().rev();
-            let nibbles = nibbles.map(|octet| format!("{:x}.{:x}.", octet & 0xf, octet >> 4));
-            nibbles.collect::<String>() + "ip6.arpa"
-        }
-    }
 }
 
 /// The schedule. An agent knows no other operations than repeated ones, so what runs once is one minute of a crontab.
