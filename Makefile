@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint fmt doc openapi install-tools check-tools clean
+.PHONY: help demo run test bench lint fmt doc openapi install-tools check-tools clean
 
 CARGO ?= cargo
 
@@ -24,6 +24,19 @@ test: install-tools ## install what the tests need, then run all of them
 	$(CARGO) build --workspace --bins --locked
 	@echo "==> running the tests"
 	$(CARGO) test --workspace --locked
+	@echo "==> running the unit tests that need mongod"
+	@if command -v mongod >/dev/null || [ -x .tools/mongod/mongod ]; then \
+		$(CARGO) test --workspace --locked --lib -- --ignored; \
+	elif [ "$${CI:-}" = true ]; then \
+		echo "error: mongod is missing, and in CI the tests that need it must run" >&2; exit 1; \
+	else \
+		echo "skipped: mongod is missing (see the warning of install-tools)"; \
+	fi
+
+bench: ## measure how many results a second a hub stores on MongoDB, beside bare inserts (ARGS="--help" for more)
+	@echo "building a release; the first time this takes some minutes"
+	@$(CARGO) build --release --locked -p pladmed -p tests --bin pladmed --bin bench
+	@exec "$${CARGO_TARGET_DIR:-target}/release/bench" $(ARGS)
 
 lint: ## check format, clippy and dependencies
 	$(CARGO) fmt --all --check
@@ -39,7 +52,7 @@ doc: ## build the code's documentation, private items too; warnings are errors
 openapi: ## print the description of the HTTP API
 	@$(CARGO) run --quiet --locked --bin pladmed -- openapi
 
-install-tools: ## install what the tests need: scamper, dig, ip, Chromium, Schemathesis, python-socketio
+install-tools: ## install what the tests need: scamper, dig, ip, mongod, Chromium, Schemathesis, python-socketio
 	@.ci/install-tools
 
 check-tools: ## show which tools and rights this machine has for measuring
