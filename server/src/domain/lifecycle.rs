@@ -151,6 +151,39 @@ pub(crate) fn settled(
     }
 }
 
+/// Moves an assignment on, keeping `paid` of its planned runs; how many are given back, `None` where its state does not
+/// allow the move.
+pub(crate) fn advance(
+    assignment: &mut Assignment,
+    next: AssignmentState,
+    paid: u32,
+    at: DateTime<Utc>,
+) -> Option<u32> {
+    if !assignment.state.may_become(next) {
+        return None;
+    }
+    let given_back = assignment.planned_runs.saturating_sub(paid);
+    assignment.planned_runs -= given_back;
+    assignment.state = next;
+    match next {
+        AssignmentState::Pending => {
+            (assignment.delivered_at, assignment.accepted_at) = (None, None);
+        }
+        AssignmentState::Delivered => assignment.delivered_at = Some(at),
+        AssignmentState::Accepted => assignment.accepted_at = Some(at),
+        _ => assignment.ended_at = Some(at),
+    }
+    Some(given_back)
+}
+
+/// Runs that stay paid when an assignment ends because its time is over.
+pub(crate) fn paid_when_ended(assignment: &Assignment, next: AssignmentState) -> u32 {
+    match next {
+        AssignmentState::Expired => paid_when_not_run(assignment),
+        _ => assignment.planned_runs,
+    }
+}
+
 /// Runs that stay paid when the probe takes the assignment on: those before it was delivered cannot happen any more.
 pub(crate) fn paid_when_accepted(assignment: &Assignment, schedule: Option<&Schedule>) -> u32 {
     let (Some(schedule), Some(delivered_at)) = (schedule, assignment.delivered_at) else {

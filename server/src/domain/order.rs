@@ -1,6 +1,6 @@
 //! What a user asks for, read and checked: nothing inside looks at it again.
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, SubsecRound as _, Utc};
 use probe_protocol::{
     Cron, Kind, Measurement, ProbeId, ResultFormat, Schedule, Target, TargetPolicy, Whole,
 };
@@ -124,7 +124,8 @@ fn read_schedule(fields: &mut Fields<'_>, now: DateTime<Utc>) -> Option<Schedule
     let cron: Option<Cron> = fields.required("cron");
     let times_per_minute = fields.optional("times_per_minute");
     let stop_time: Option<DateTime<Utc>> = fields.required("stop_time");
-    let (cron, stop_time) = (cron?, stop_time?);
+    // What every store keeps: then nobody is answered anything else than what is kept.
+    let (cron, stop_time) = (cron?, stop_time?.trunc_subsecs(3));
     if stop_time <= now {
         fields.wrong("stop_time", "must lie in the future");
         return None;

@@ -10,8 +10,10 @@ mod claiming;
 mod closing;
 mod ending;
 mod fixture;
+mod forgetting;
 mod keys;
 mod money;
+mod moving;
 mod opening;
 mod paging;
 mod probes;
@@ -34,6 +36,17 @@ macro_rules! subjects {
     };
 }
 
+/// The same for subjects of two stores.
+macro_rules! subjects_of_two {
+    ($make:ident: $($module:ident: $($subject:ident),+;)+) => {
+        $($(
+            eprintln!(concat!("contract: ", stringify!($module), "::", stringify!($subject)));
+            let (one, two) = (Hub::over($make().await), Hub::over($make().await));
+            Box::pin($module::$subject(one, two)).await;
+        )+)+
+    };
+}
+
 /// Holds a kind of store to the whole contract.
 pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
     subjects! { make:
@@ -49,7 +62,7 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
             finishes_what_ends, notes_what_does_not_fit, delivers_again_after_a_loss;
         results: are_stored_once_and_numbered, come_back_as_they_were, count_only_where_assigned,
             stop_at_the_plan, stop_after_the_stop_time, accept_by_themselves, reward_only_what_measured,
-            count_when_begun_before_a_cancel, are_read_in_bounds, of_one_batch_are_one;
+            count_when_begun_before_a_cancel, are_read_in_bounds, of_one_batch_are_one, come_back_however_long;
         settling: keeps_what_a_probe_says, accepts_what_it_holds, offers_again_what_it_lost, ends_what_is_too_late,
             cancels_what_is_not_wanted, offers_the_oldest_first, refuses_a_deleted_probe;
         ending: cancels_and_gives_back, keeps_paid_what_may_have_run, cancels_once, leaves_alone_what_has_ended,
@@ -66,7 +79,19 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         closing: keeps_when_a_plan_closes_and_what_was_sent, counts_runs_until_it_closes,
             ends_what_runs_when_it_closes, gives_no_grace_to_what_never_left, counts_a_single_run_at_any_time;
         wiping: leaves_nothing, leaves_the_rules;
+        moving: reads_what_is_there, reads_in_bounds, adds_all_or_nothing, marks_what_has_not_finished;
+    }
+    subjects_of_two! { make:
+        moving: carries_everything, goes_on_where_it_was, adds_what_is_missing, leaves_alone_what_is_there,
+            counts_loads_anew;
     }
     eprintln!("contract: money::never_goes_astray");
     Box::pin(money::never_goes_astray(make)).await;
+}
+
+/// Holds a kind of store that forgets results when it is told to, and not by itself, to what that means.
+pub(crate) async fn run_forgetting(make: impl AsyncFn() -> Arc<dyn Store>) {
+    subjects! { make:
+        forgetting: takes_the_oldest_first, leaves_the_rest_as_it_was;
+    }
 }

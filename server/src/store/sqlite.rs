@@ -5,7 +5,7 @@
 //! named after its subject; rules come from `domain`, these modules only apply them. Nothing here knows of sessions,
 //! buses or HTTP.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, path::Path, sync::Arc};
 
 use rusqlite::Connection;
 
@@ -19,6 +19,7 @@ mod balance;
 mod codec;
 mod error;
 mod keys;
+mod moving;
 mod open;
 mod opening;
 mod operations;
@@ -30,6 +31,7 @@ mod results;
 mod settling;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod users;
 mod wiping;
 mod writer;
@@ -42,7 +44,7 @@ const READERS: usize = 4;
 /// A store in a file.
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
-    writer: Writer,
+    writer: Arc<Writer>,
     readers: Readers,
 }
 
@@ -72,6 +74,16 @@ impl SqliteStore {
         Self::open_locked(path, lock, None)
     }
 
+    /// Opens a file that is to be read and not to be brought up to date. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it is in use, was written by another version of this program, or cannot be used.
+    pub(crate) fn open_as_it_is(path: &Path) -> Result<Self, OpenError> {
+        let lock = open::lock(path)?;
+        open::demand_newest(path)?;
+        Self::open_locked(path, Some(lock), None)
+    }
+
     fn open_locked(
         path: &Path,
         lock: Option<File>,
@@ -86,15 +98,17 @@ impl SqliteStore {
             source,
         })?;
         Ok(Self {
-            writer,
+            writer: Arc::new(writer),
             readers: Readers::new(readers),
         })
     }
 
     /// Takes no more writes, and waits until those that were taken are on disk and the log is part of the file.
-    /// Blocks; dropping the store does the same.
-    pub(crate) fn close(&self) {
-        self.writer.close();
+    async fn shut(&self) {
+        let writer = Arc::clone(&self.writer);
+        if let Err(error) = tokio::task::spawn_blocking(move || writer.close()).await {
+            tracing::error!(%error, "the store did not close");
+        }
     }
 
     async fn write<T, F>(&self, work: F) -> Stored<T>

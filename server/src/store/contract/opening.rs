@@ -4,9 +4,7 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use probe_protocol::{OperationId, ProbeId};
 
-use super::fixture::{
-    Hub, RUN_PRICE, agent, at, exactly, new_probe, nine_runs, noon, once, online,
-};
+use super::fixture::{Hub, RUN_PRICE, agent, at, exactly, nine_runs, noon, once, online};
 use crate::{
     domain::{AssignmentState, Candidate, LeftOut, Offline, Plan, Refusal, credits::LedgerReason},
     store::Created,
@@ -131,12 +129,7 @@ const MANY: usize = 10_000;
 
 pub(super) async fn takes_thousands_of_probes(hub: Hub) {
     let user = hub.somebody(1_000_000).await;
-    let made = (0..MANY).map(|_| hub.create_probe(new_probe(user), None));
-    let probes: Vec<ProbeId> = join_all(made)
-        .await
-        .into_iter()
-        .map(|probe| probe.unwrap().into_inner().id)
-        .collect();
+    let probes = hub.hosts(user, MANY).await;
     let began = std::time::Instant::now();
     let operation = hub.opened(nine_runs(user), &probes).await;
     eprintln!("open, {MANY} probes: {:?}", began.elapsed());

@@ -228,3 +228,32 @@ pub(super) async fn of_one_batch_are_one(hub: Hub) {
     assert_eq!(hub.record(Arc::default()).await.unwrap(), []);
     hub.check(&[user], &[probe], &[id]).await;
 }
+
+/// As long as a frame of an old agent may be, with the text that was in it.
+pub(super) async fn come_back_however_long(hub: Hub) {
+    let (user, probe) = hub.pair().await;
+    let operation = hub.opened(nine_runs(user), &[probe]).await;
+    hub.accept(operation, probe, at(0)).await;
+    let text = "answer ".repeat(1_500_000);
+    let long = NewResult {
+        raw: Bytes::from(vec![7; 11 * 1024 * 1024]),
+        document: serde_json::to_string(&text).unwrap(),
+        ..new_result("long", at(1))
+    };
+    // Of these, MongoDB could not keep the document as it is, or not below its name.
+    let odd = NewResult {
+        document: r#"{"$where":{"a.b":[18446744073709551615,-1,1.0,1e300,null,{"":"\u0000"}]},"z":1,"a":2}"#.to_owned(),
+        ..new_result("odd", at(2))
+    };
+    for result in [&long, &odd] {
+        let what = What::Result(Box::new(result.clone()));
+        hub.report(operation, probe, at(3), what).await;
+    }
+    let rows = hub.results(operation, 0, 10, usize::MAX).await.unwrap();
+    assert!(rows[0].result.document == long.document);
+    assert_eq!(rows[1].result.document, odd.document);
+    let (format, raw) = hub.raw(operation, 1).await.unwrap().unwrap();
+    assert!(format == long.format && raw == long.raw);
+    assert_eq!(hub.raw(operation, 3).await.unwrap(), None);
+    hub.check(&[user], &[probe], &[operation]).await;
+}

@@ -153,21 +153,11 @@ pub(super) fn step(
     paid: u32,
     at: DateTime<Utc>,
 ) -> Stored<Option<Change>> {
-    let it = &mut held.assignment;
-    if !it.state.may_become(next) {
-        return Ok(None);
-    }
     let at = as_kept(at);
-    let given_back = it.planned_runs.saturating_sub(paid);
-    it.planned_runs -= given_back;
-    it.state = next;
-    match next {
-        AssignmentState::Pending => (it.delivered_at, it.accepted_at) = (None, None),
-        AssignmentState::Delivered => it.delivered_at = Some(at),
-        AssignmentState::Accepted => it.accepted_at = Some(at),
-        _ => it.ended_at = Some(at),
-    }
-    let (operation, probe) = (it.operation, it.probe);
+    let Some(given_back) = lifecycle::advance(&mut held.assignment, next, paid, at) else {
+        return Ok(None);
+    };
+    let (operation, probe) = (held.assignment.operation, held.assignment.probe);
     save(connection, held)?;
     give_back(connection, held, given_back, at)?;
     let operation_ended = next.is_ended() && leave(connection, held, at)?;
@@ -249,10 +239,7 @@ pub(super) fn end(
     next: AssignmentState,
     at: DateTime<Utc>,
 ) -> Stored<Option<Change>> {
-    let paid = match next {
-        AssignmentState::Expired => lifecycle::paid_when_not_run(&held.assignment),
-        _ => held.assignment.planned_runs,
-    };
+    let paid = lifecycle::paid_when_ended(&held.assignment, next);
     step(connection, held, next, paid, at)
 }
 

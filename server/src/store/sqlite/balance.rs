@@ -67,9 +67,11 @@ pub(super) fn credit(
     enter(connection, user, balance - before, balance, cause)
 }
 
-const ENTER: &str = "insert into ledger (user, amount, balance, reason, operation, probe, at_ms)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const ENTER: &str =
+    "insert into ledger (user, number, amount, balance, reason, operation, probe, at_ms)
+    values (?1, 1 + coalesce((select max(number) from ledger where user = ?1), 0), ?2, ?3, ?4, ?5, ?6, ?7)";
 
+/// Writes the next entry of a user.
 fn enter(
     connection: &Connection,
     user: UserId,

@@ -17,6 +17,7 @@ use rusqlite::{
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_old_probes.sql"),
+    include_str!("migrations/0003_moving.sql"),
 ];
 /// Marks the file as ours, for `file(1)` and against mistakes: "PLAD".
 const APPLICATION_ID: i64 = 0x504c_4144;
@@ -48,6 +49,19 @@ pub(crate) enum OpenError {
         "{path} was written by a newer version of this program (schema {found}, known up to {known}); update it"
     )]
     Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// Written by an earlier version of this program, and not to be changed.
+    #[error(
+        "{path} was written by an older version of this program (schema {found}, now {known}); start a hub of this version \
+         on it once, which brings it up to date"
+    )]
+    Older {
         /// The file.
         path: PathBuf,
         /// Its schema.
@@ -211,6 +225,27 @@ pub(super) fn is_current(path: &Path) -> Result<bool, OpenError> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// Refuses whatever does not have the newest schema, and changes nothing.
+pub(super) fn demand_newest(path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let connection = reader(path, None)?;
+    check(&connection, path)?;
+    let found = number(&connection, "user_version").map_err(failed)?;
+    match (found, newest()) {
+        // An empty file has no schema at all.
+        (0, _) => Err(OpenError::Foreign(path.to_owned())),
+        (found, known) if found < known => Err(OpenError::Older {
+            path: path.to_owned(),
+            found,
+            known,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The newest schema that this program knows.

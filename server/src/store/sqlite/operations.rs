@@ -6,15 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use probe_protocol::{ContentFormat, OperationId, ProbeId, UserId};
+use probe_protocol::{ContentFormat, OperationId, ProbeId, Schedule, UserId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteStore, assignments,
-    codec::{json, maybe_json, maybe_time, ms, parsed, time, whole, word},
-    keys, opening,
+    codec::{as_kept, json, maybe_json, maybe_time, ms, parsed, time, whole, word},
+    opening,
     paging::{self, List},
-    recording, results, wiping,
+    recording, results,
 };
 use crate::{
     domain::{
@@ -95,24 +95,6 @@ impl OperationStore for SqliteStore {
         self.write(move |connection| end_overdue(connection, now, limit))
             .await
     }
-
-    async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()> {
-        self.write(move |connection| keys::forget(connection, before))
-            .await
-    }
-
-    async fn delete_all(&self) -> Stored<Vec<ProbeId>> {
-        self.write(wiping::delete_all).await
-    }
-
-    async fn ping(&self) -> Stored<()> {
-        // Through the writer: a hub that cannot write is not ready. Nothing is written, so nothing is synced.
-        self.write(|connection| {
-            let mut statement = connection.prepare_cached("select 1")?;
-            Ok(statement.query_row([], |_| Ok(()))?)
-        })
-        .await
-    }
 }
 
 fn read_plan(row: &Row<'_>) -> rusqlite::Result<Plan> {
@@ -122,7 +104,10 @@ fn read_plan(row: &Row<'_>) -> rusqlite::Result<Plan> {
         kind: word(row, "kind")?,
         params: json(row, "params")?,
         targets: json(row, "targets")?,
-        schedule: maybe_json(row, "schedule")?,
+        schedule: maybe_json(row, "schedule")?.map(|schedule: Schedule| Schedule {
+            stop_time: as_kept(schedule.stop_time),
+            ..schedule
+        }),
         result_format: word(row, "result_format")?,
         offline: word(row, "offline")?,
         run_price: row.get("run_price")?,
@@ -134,7 +119,8 @@ fn read_plan(row: &Row<'_>) -> rusqlite::Result<Plan> {
     })
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
+/// An operation.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
     Ok(Operation {
         plan: read_plan(row)?,
         charged: row.get("charged")?,

@@ -86,7 +86,8 @@ impl ProbeStore for SqliteStore {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Probe> {
+/// A probe.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Probe> {
     let agent = match row.get("agent")? {
         None => None,
         Some(name) => Some(Agent {

@@ -51,6 +51,15 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Stored<T> + Send + 'static,
     {
+        self.read_within(READ_DEADLINE, work).await
+    }
+
+    /// The same for work that may take longer than what somebody waits for at the hub.
+    pub(super) async fn read_within<T, F>(&self, deadline: Duration, work: F) -> Stored<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Stored<T> + Send + 'static,
+    {
         let answer = async {
             let permit = Arc::clone(&self.free)
                 .acquire_owned()
@@ -71,7 +80,7 @@ impl Readers {
             });
             task.await.map_err(|_| unavailable("reading failed"))?
         };
-        tokio::time::timeout(READ_DEADLINE, answer)
+        tokio::time::timeout(deadline, answer)
             .await
             .unwrap_or_else(|_| Err(unavailable("reading takes too long")))
     }

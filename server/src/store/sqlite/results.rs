@@ -86,7 +86,8 @@ pub(super) fn list(
     Ok(found)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
+/// A result without its raw bytes.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
     let offset_us: Option<i64> = row.get("clock_offset_us")?;
     let error_us: Option<i64> = row.get("clock_error_us")?;
     Ok(ResultRow {

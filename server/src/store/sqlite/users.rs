@@ -62,7 +62,8 @@ impl UserStore for SqliteStore {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<User> {
+/// A user.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: parsed(row, "id")?,
         email: row.get("email")?,
@@ -140,7 +141,8 @@ fn grant(
     one(connection, id)
 }
 
-const LEDGER: &str = "select * from ledger where user = ?1 and id < ?2 order by id desc limit ?3";
+const LEDGER: &str =
+    "select * from ledger where user = ?1 and number < ?2 order by number desc limit ?3";
 
 fn ledger(
     connection: &Connection,
@@ -154,16 +156,19 @@ fn ledger(
         before.unwrap_or(i64::MAX),
         codec::limit(limit)
     ];
-    let found = statement.query_map(parameters, |row| {
-        Ok(LedgerEntry {
-            id: row.get("id")?,
-            amount: row.get("amount")?,
-            balance: row.get("balance")?,
-            reason: word(row, "reason")?,
-            operation: maybe_parsed(row, "operation")?,
-            probe: maybe_parsed(row, "probe")?,
-            at: time(row, "at_ms")?,
-        })
-    })?;
+    let found = statement.query_map(parameters, read_entry)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// An entry of the ledger.
+pub(super) fn read_entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
+    Ok(LedgerEntry {
+        id: row.get("number")?,
+        amount: row.get("amount")?,
+        balance: row.get("balance")?,
+        reason: word(row, "reason")?,
+        operation: maybe_parsed(row, "operation")?,
+        probe: maybe_parsed(row, "probe")?,
+        at: time(row, "at_ms")?,
+    })
 }

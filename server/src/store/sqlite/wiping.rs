@@ -17,6 +17,7 @@ const TABLES: &[&str] = &[
     "operations",
     "probes",
     "users",
+    "moves",
 ];
 
 /// Deletes all rows and keeps the schema with its indexes; answers with the probes there were.

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     domain::{Assignment, AssignmentState, Operation},
     store::{
-        Created, IdempotencyKey, NewResult, ProbeStore, Report, Span,
+        Created, IdempotencyKey, MoveStore, NewResult, ProbeStore, Report, Span,
         Verdict::{self, Duplicate, New, Rejected},
         What,
     },
@@ -128,7 +128,8 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .unwrap();
     assert_eq!((ana.id, ana.credits), (user("a1"), 942));
-    store.close();
+    assert_eq!(store.unfinished_move().await.unwrap(), None);
+    store.writer.close();
     let connection = Connection::open(&path).unwrap();
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -140,6 +141,41 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(whole, "ok");
     let dangling = "select count(*) from pragma_foreign_key_check";
     assert_eq!(number(&connection, dangling), 0);
+}
+
+/// Number, amount and balance of each entry of a user, oldest first.
+async fn entries(store: &SqliteStore, of: &str) -> Vec<(i64, i64, i64)> {
+    let mut found = store.ledger(user(of), None, 99).await.unwrap();
+    found.reverse();
+    let entries = found.iter().map(|it| (it.id, it.amount, it.balance));
+    entries.collect()
+}
+
+/// Entries were numbered over all users; now each user's are 1, 2, 3 …
+#[tokio::test]
+async fn a_file_of_the_first_version_gets_a_ledger_for_each_user() {
+    let (_directory, _path, store) = upgraded();
+    let ana = [
+        (1, 1000, 1000),
+        (2, -36, 964),
+        (3, -20, 944),
+        (4, -2, 942),
+        (5, -18, 924),
+        (6, 18, 942),
+    ];
+    assert_eq!(entries(&store, "a1").await, ana);
+    assert_eq!(entries(&store, "b0").await, [(1, 10, 10), (2, 10, 20)]);
+    let refund = &store.ledger(user("a1"), None, 1).await.unwrap()[0];
+    assert_eq!(refund.operation, Some(operation("d4")));
+    assert_eq!(refund.probe, Some(probe("c3")));
+    assert_eq!(refund.at, noon() + TimeDelta::seconds(1));
+    // The next ones follow.
+    send(&store, "b", at(1)).await;
+    store.grant(user("a1"), 5, at(2), None).await.unwrap();
+    assert_eq!(entries(&store, "b0").await[2..], [(3, 10, 30)]);
+    assert_eq!(entries(&store, "a1").await[6..], [(7, 5, 947)]);
+    let page = store.ledger(user("a1"), Some(3), 9).await.unwrap();
+    assert_eq!(page.iter().map(|it| it.id).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[tokio::test]
