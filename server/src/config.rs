@@ -10,11 +10,14 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use ipnet::IpNet;
 use probe_protocol::TargetPolicy;
 
+mod database;
 mod reader;
 
+pub use database::{Database, MongoServer, MongoSettings, Password};
 use reader::Reader;
 
 /// A setting's name, its value when left out, and what it does.
@@ -45,9 +48,36 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "DATABASE",
         "sqlite",
-        "where truth is kept: sqlite, a file under DATA_DIR",
+        "where truth is kept: sqlite, a file under DATA_DIR, or mongo, a replica set of MongoDB",
     ),
     variable("DATA_DIR", "data", "folder of the embedded database"),
+    variable(
+        "MONGO_URI",
+        "",
+        "connection string of MongoDB; takes the place of MONGO_HOST, MONGO_PORT, MONGO_USERNAME and MONGO_PASSWORD",
+    ),
+    variable(
+        "MONGO_HOST",
+        "",
+        "host of MongoDB, or several members of its replica set separated by commas",
+    ),
+    variable("MONGO_PORT", "27017", "TCP port of MongoDB"),
+    variable(
+        "MONGO_USERNAME",
+        "",
+        "who the hub is to MongoDB (in its database admin); unset is nobody",
+    ),
+    variable("MONGO_PASSWORD", "", "password of MONGO_USERNAME"),
+    variable(
+        "MONGO_DATABASE",
+        "pladmed",
+        "database of MongoDB that the hub keeps its data in",
+    ),
+    variable(
+        "RESULT_TTL_DAYS",
+        "0",
+        "days after which results are deleted, 0 to 20000; 0 keeps them for ever",
+    ),
     variable(
         "TARGET_POLICY",
         "",
@@ -174,8 +204,12 @@ pub struct Config {
     pub port: u16,
     /// Signs tokens; `None` means: make one and keep it in `data_dir`.
     pub secret_key: Option<SecretKey>,
-    /// Folder of the embedded database.
+    /// Where truth is kept.
+    pub database: Database,
+    /// Folder of the embedded database, and of the key that signs tokens where none is given.
     pub data_dir: PathBuf,
+    /// How long results are kept; `None` is for ever.
+    pub result_life: Option<TimeDelta>,
     /// Which addresses may be measured.
     pub target_policy: TargetPolicy,
     /// How long a login lasts.
@@ -244,10 +278,11 @@ impl Config {
     /// Reads every setting before it gives up on any, so that all problems are noted.
     fn read(reader: &mut Reader) -> Option<Self> {
         let environment = reader.word("ENVIRONMENT", ENVIRONMENTS);
-        reader.word("DATABASE", &[("sqlite", ())]);
+        let database = reader.database();
         let host = reader.parsed("HOST", "an IP address");
         let port = reader.parsed("PORT", "a port number");
         let secret_key = reader.secret(environment);
+        let ttl_days = reader.within("RESULT_TTL_DAYS", 0, 20_000);
         let target_policy = reader.policy(environment);
         let hours = reader.within("USER_TOKEN_HOURS", 1, 8760);
         let legacy_user_tokens = reader.word("LEGACY_USER_TOKENS", LEGACY_TOKENS);
@@ -265,7 +300,11 @@ impl Config {
             host: host?,
             port: port?,
             secret_key,
+            database: database?,
             data_dir: reader.path("DATA_DIR").unwrap_or_default(),
+            result_life: Some(ttl_days?)
+                .filter(|&days| days > 0)
+                .and_then(|days| TimeDelta::try_days(i64::try_from(days).ok()?)),
             target_policy: target_policy?,
             user_token_life: Duration::from_secs(hours? * 3600),
             legacy_user_tokens: legacy_user_tokens?,

@@ -218,17 +218,20 @@ fn reject(to: &SessionHandle, operation: OperationId, code: ResultCode, reason: 
     });
 }
 
-/// Tries until the store answers. `None` only when the hub gives up to stop.
-async fn retry<T, F>(abandon: &CancellationToken, mut attempt: impl FnMut() -> F) -> Option<T>
+/// Tries until the store answers, and be it with a refusal. `None` only when the hub gives up to stop.
+async fn retry<T, F>(
+    abandon: &CancellationToken,
+    mut attempt: impl FnMut() -> F,
+) -> Option<Result<T, StoreError>>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
     loop {
         match attempt().await {
-            Ok(value) => return Some(value),
-            Err(error) => {
-                tracing::error!(%error, "the store does not take reports; nothing is acknowledged meanwhile")
+            Err(StoreError::Unavailable(why)) => {
+                tracing::error!(%why, "the store does not take reports; nothing is acknowledged meanwhile");
             }
+            answer => return Some(answer),
         }
         tokio::select! {
             () = abandon.cancelled() => return None,

@@ -18,9 +18,12 @@ use crate::domain::{
 
 #[cfg(test)]
 mod contract;
+pub(crate) mod mongo;
+mod moving;
 mod report;
 pub(crate) mod sqlite;
 
+pub(crate) use moving::{MoveStore, Part, Record};
 pub(crate) use report::{Brief, Clock, NewResult, Outcome, Report, ResultRow, Verdict, What};
 
 /// A store could not do what was asked.
@@ -113,7 +116,7 @@ pub(crate) struct NewProbe {
 /// One change of a balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LedgerEntry {
-    /// Number of the entry; later ones are larger.
+    /// Number of the entry among those of its user: 1, 2, 3 …
     pub(crate) id: i64,
     /// Credits; negative where the balance fell.
     pub(crate) amount: i64,
@@ -282,14 +285,27 @@ pub(crate) trait OperationStore: Send + Sync {
     /// Ends what only time ends, at most `limit` assignments a call: what was never delivered in time expires and is
     /// given back, what runs past its stop time and grace is finished.
     async fn end_overdue(&self, now: DateTime<Utc>, limit: usize) -> Stored<Vec<Change>>;
+}
+
+/// What keeps a store tidy, and its end.
+#[async_trait]
+pub(crate) trait UpkeepStore: Send + Sync {
     /// Forgets idempotency keys made before.
     async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()>;
+    /// Forgets results that were stored before, at most `limit` a call; how many. Nothing where the store does so by
+    /// itself.
+    async fn forget_results(&self, before: DateTime<Utc>, limit: usize) -> Stored<usize>;
     /// Deletes everything there is and keeps the schema; answers with the probes there were.
     async fn delete_all(&self) -> Stored<Vec<ProbeId>>;
-    /// Whether it answers.
+    /// Whether it answers and can be written.
     async fn ping(&self) -> Stored<()>;
+    /// Takes no more writes and waits until those that were taken are durable or given up.
+    async fn close(&self);
 }
 
 /// All of it.
-pub(crate) trait Store: UserStore + ProbeStore + OperationStore {}
-impl<T: UserStore + ProbeStore + OperationStore> Store for T {}
+pub(crate) trait Store:
+    UserStore + ProbeStore + OperationStore + UpkeepStore + MoveStore
+{
+}
+impl<T: UserStore + ProbeStore + OperationStore + UpkeepStore + MoveStore> Store for T {}

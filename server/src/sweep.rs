@@ -1,5 +1,5 @@
 //! What only time triggers: assignments that are overdue end, what stayed pending is offered again, old idempotency
-//! keys are forgotten. Everything is found in the store, so nothing is lost with a process.
+//! keys and old results are forgotten. Everything is found in the store, so nothing is lost with a process.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +21,11 @@ const OVERDUE_EVERY: Duration = Duration::from_secs(1);
 const OFFER_EVERY: u64 = 5;
 /// Ticks between two clean-ups.
 const FORGET_EVERY: u64 = 600;
+/// Results forgotten in one transaction: they may be big, and others must get their turn in between.
+const FORGET_AT_ONCE: usize = 500;
+/// Transactions of that kind in one tick; the rest waits for the next one. Ten thousand results a second is more than a
+/// hub takes in.
+const FORGET_TURNS: usize = 20;
 /// Assignments ended in one transaction: others must get their turn in between.
 const OVERDUE_AT_ONCE: usize = 500;
 /// Pending assignments offered to one probe at a time.
@@ -42,6 +47,8 @@ pub(crate) struct Sweep {
     pub(crate) dispatch: Dispatch,
     /// Who wants to know.
     pub(crate) bus: Arc<dyn Bus>,
+    /// How long results are kept; `None` is for ever.
+    pub(crate) result_life: Option<TimeDelta>,
 }
 
 impl Sweep {
@@ -49,18 +56,22 @@ impl Sweep {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut ticks = interval(OVERDUE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut old_results = false;
         for tick in 0_u64.. {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            if let Err(error) = self.turn(tick).await {
+            // From the first tick on: a hub that is started every few minutes forgets too.
+            old_results |= tick.is_multiple_of(FORGET_EVERY);
+            if let Err(error) = self.turn(tick, &mut old_results).await {
                 tracing::warn!(%error, "the sweep could not read or write the store; it tries again");
             }
         }
     }
 
-    async fn turn(&self, tick: u64) -> Result<(), StoreError> {
+    /// `old_results` says whether there may be some, before and after.
+    async fn turn(&self, tick: u64, old_results: &mut bool) -> Result<(), StoreError> {
         self.end_overdue().await?;
         if tick.is_multiple_of(OFFER_EVERY) {
             self.offer_again().await?;
@@ -68,7 +79,30 @@ impl Sweep {
         if tick.is_multiple_of(FORGET_EVERY) {
             self.store.forget_keys(Utc::now() - KEYS_KEPT).await?;
         }
+        if *old_results {
+            *old_results = self.forget_results().await?;
+        }
         Ok(())
+    }
+
+    /// Forgets some old results; whether there may be more.
+    async fn forget_results(&self) -> Result<bool, StoreError> {
+        let life = self.result_life;
+        let Some(before) = life.and_then(|life| Utc::now().checked_sub_signed(life)) else {
+            return Ok(false);
+        };
+        let mut forgotten = 0;
+        for _ in 0..FORGET_TURNS {
+            let some = self.store.forget_results(before, FORGET_AT_ONCE).await?;
+            forgotten += some;
+            if some < FORGET_AT_ONCE {
+                break;
+            }
+        }
+        if forgotten > 0 {
+            tracing::info!(results = forgotten, "old results were forgotten");
+        }
+        Ok(forgotten >= FORGET_TURNS * FORGET_AT_ONCE)
     }
 
     async fn end_overdue(&self) -> Result<(), StoreError> {

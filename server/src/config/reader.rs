@@ -39,11 +39,20 @@ impl Reader {
             .iter()
             .find(|variable| variable.name == name)
             .map_or("", |v| v.default);
+        self.given(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// What a variable was set to; `None` where it is unset or empty.
+    pub(super) fn given(&self, name: &str) -> Option<String> {
         self.vars
             .get(name)
             .filter(|value| !value.is_empty())
             .cloned()
-            .unwrap_or_else(|| default.to_owned())
+    }
+
+    /// Notes what is wrong; begins with the variable's name.
+    pub(super) fn problem(&mut self, problem: &str) {
+        self.problems.push(problem.to_owned());
     }
 
     /// A value that its type can parse.

@@ -11,8 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, BATCH, Incoming, Queued, Read, Said, reject, retry};
 use crate::{
     decode,
-    store::{Brief, Clock, NewResult, Report, Store, What},
+    store::{Brief, Clock, NewResult, Report, Store, StoreError, What},
 };
+
+/// Contents of one batch, bytes: a database keeps a transaction in memory until its end, and documents may be several
+/// times as long as what they were made of.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Operations whose kind and format are remembered.
 const BRIEFS_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("is not zero");
@@ -43,18 +47,27 @@ impl Reader {
         let mut batch = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
             let incoming = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-            let Some(briefs) = self.briefs(&incoming).await else {
-                return;
-            };
-            let read = spawn_blocking(move || read_all(incoming, &briefs)).await;
-            match read {
-                Ok(reports) => {
-                    if batches.send(reports).await.is_err() {
-                        return;
-                    }
+            for some in cut(incoming) {
+                if self.pass_on(some, &batches).await.is_none() {
+                    return;
                 }
-                // Decoders do not panic; if one did, its batch stays unanswered and is sent again.
-                Err(error) => tracing::error!(%error, "a batch of results could not be read"),
+            }
+        }
+    }
+
+    /// Reads a batch and gives it to the recorder; `None` when ingest ends.
+    async fn pass_on(
+        &mut self,
+        incoming: Vec<Queued>,
+        batches: &mpsc::Sender<Vec<Read>>,
+    ) -> Option<()> {
+        let briefs = self.briefs(&incoming).await?;
+        match spawn_blocking(move || read_all(incoming, &briefs)).await {
+            Ok(reports) => batches.send(reports).await.ok(),
+            // Decoders do not panic; if one did, its batch stays unanswered and is sent again.
+            Err(error) => {
+                tracing::error!(%error, "a batch of results could not be read");
+                Some(())
             }
         }
     }
@@ -72,7 +85,12 @@ impl Reader {
         missing.dedup();
         let mut found = Vec::new();
         if !missing.is_empty() {
-            found = retry(&self.abandon, || self.store.briefs(missing.clone())).await?;
+            // Whatever goes wrong: results of operations that are not known now must not be refused for that.
+            let briefs = || async {
+                let found = self.store.briefs(missing.clone()).await;
+                found.map_err(|error| StoreError::Unavailable(error.to_string()))
+            };
+            found = retry(&self.abandon, briefs).await?.ok()?;
         }
         let mut brief_of = |id: OperationId| {
             let fresh = found.iter().find(|brief| brief.operation == id);
@@ -87,6 +105,23 @@ impl Reader {
         }
         Some(briefs)
     }
+}
+
+/// Batches that are no larger than a transaction should be, in the same order.
+fn cut(incoming: Vec<Queued>) -> Vec<Vec<Queued>> {
+    let (mut batches, mut bytes) = (vec![Vec::new()], 0_usize);
+    for queued in incoming {
+        bytes = bytes.saturating_add(queued.incoming.said.bytes());
+        let is_full = bytes > BATCH_BYTES;
+        match batches.last_mut() {
+            Some(batch) if !is_full || batch.is_empty() => batch.push(queued),
+            _ => {
+                bytes = queued.incoming.said.bytes();
+                batches.push(vec![queued]);
+            }
+        }
+    }
+    batches
 }
 
 fn result_of(queued: &Queued) -> Option<&RunResult> {

@@ -29,18 +29,42 @@ impl Recorder {
                 .map(|read| (read.report, read.answer))
                 .unzip();
             let reports = Arc::new(reports);
-            let record = || self.store.record(reports.clone());
-            let Some(outcomes) = retry(&self.abandon, record).await else {
+            let Some(outcomes) = self.record(reports.clone()).await else {
                 return;
             };
             let mut acks = Acks::default();
             for ((report, answer), outcome) in reports.iter().zip(&answers).zip(outcomes) {
-                self.settle(&answer.to, report, outcome, &mut acks);
+                if let Some(outcome) = outcome {
+                    self.settle(&answer.to, report, outcome, &mut acks);
+                }
             }
             acks.send();
             // Only now: a session that ends waits for this.
             drop(answers);
         }
+    }
+
+    /// What became of each report. Where the store cannot take a batch for what is in it, each report is tried by itself,
+    /// so that one that cannot be stored holds up nobody else; it gets no outcome, and its probe no answer.
+    async fn record(&self, reports: Arc<Vec<Report>>) -> Option<Vec<Option<Outcome>>> {
+        let batch = retry(&self.abandon, || self.store.record(reports.clone())).await?;
+        if let Ok(outcomes) = batch {
+            return Some(outcomes.into_iter().map(Some).collect());
+        }
+        let mut outcomes = Vec::with_capacity(reports.len());
+        for report in reports.iter() {
+            let alone = Arc::new(vec![report.clone()]);
+            let outcome = match retry(&self.abandon, || self.store.record(alone.clone())).await? {
+                Ok(outcome) => outcome.into_iter().next(),
+                Err(error) => {
+                    let (probe, operation) = (report.probe, report.operation);
+                    tracing::error!(probe.id = %probe, operation.id = %operation, %error, "a report cannot be stored and stays unanswered");
+                    None
+                }
+            };
+            outcomes.push(outcome);
+        }
+        Some(outcomes)
     }
 
     /// Announces what a report changed and notes what its probe is to hear.

@@ -1,0 +1,182 @@
+//! Results.
+
+use bson::{
+    Binary, Bson, DateTime as Date, RawDocumentBuf, oid::ObjectId, raw::cstr, spec::BinarySubtype,
+};
+use bytes::Bytes;
+use probe_protocol::{ContentFormat, OperationId, ResultCode};
+use serde::{Deserialize, Serialize};
+
+use super::{date, time};
+use crate::store::{
+    Clock, NewResult, ResultRow,
+    mongo::{error::Failure, unstructured},
+};
+
+/// Names a result. Members stand in this order: MongoDB compares documents as they are written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(in crate::store::mongo) struct ResultId {
+    pub(in crate::store::mongo) operation: ObjectId,
+    pub(in crate::store::mongo) probe: ObjectId,
+    pub(in crate::store::mongo) code: ResultCode,
+}
+
+/// How far the probe's clock was from the hub's.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in crate::store::mongo) struct ClockDoc {
+    offset_us: i64,
+    error_us: i64,
+}
+
+/// A result.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::store::mongo) struct ResultDoc {
+    #[serde(rename = "_id")]
+    pub(in crate::store::mongo) id: ResultId,
+    /// Written last ([`ResultDoc::numbered`]): it is known last.
+    #[serde(skip_serializing)]
+    pub(in crate::store::mongo) seq: i64,
+    format: ContentFormat,
+    undecoded: u32,
+    measured: bool,
+    rewarded: bool,
+    received_at: Date,
+    started_at: Date,
+    finished_at: Date,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockDoc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    summary: Option<Bson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    summary_json: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    document: Option<Bson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    document_json: Option<String>,
+    /// As it came; left out where it was not asked for, or stands in a document of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw: Option<Binary>,
+}
+
+/// Raw bytes that do not fit beside the document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::store::mongo) struct RawDoc {
+    #[serde(rename = "_id")]
+    pub(in crate::store::mongo) id: ResultId,
+    received_at: Date,
+    raw: Binary,
+}
+
+impl RawDoc {
+    /// The raw bytes of a result, where they have to stand apart.
+    pub(in crate::store::mongo) fn of(operation: OperationId, row: &ResultRow) -> Option<Self> {
+        (row.result.raw.len() > MOST_RAW).then(|| Self {
+            id: ResultId::of(operation, row),
+            received_at: date(row.received_at),
+            raw: binary(&row.result.raw),
+        })
+    }
+
+    /// They.
+    pub(in crate::store::mongo) fn bytes(self) -> Bytes {
+        self.raw.bytes.into()
+    }
+}
+
+/// Longest raw bytes that stand beside their document, bytes: one frame of our protocol, for which documents leave room
+/// (`decode::MAX_DOCUMENT`) below MongoDB's 16 MiB. Agents of the replaced system send longer ones.
+const MOST_RAW: usize = probe_protocol::MAX_FRAME;
+
+fn binary(bytes: &[u8]) -> Binary {
+    Binary {
+        subtype: BinarySubtype::Generic,
+        bytes: bytes.to_vec(),
+    }
+}
+
+impl ResultId {
+    fn of(operation: OperationId, row: &ResultRow) -> Self {
+        Self {
+            operation: operation.object_id(),
+            probe: row.probe.object_id(),
+            code: row.result.code.clone(),
+        }
+    }
+}
+
+impl ResultDoc {
+    /// A result of that operation.
+    pub(in crate::store::mongo) fn of(
+        operation: OperationId,
+        row: &ResultRow,
+    ) -> Result<Self, Failure> {
+        let result = &row.result;
+        let summary = unstructured::keep(&result.summary);
+        let document = unstructured::keep(&result.document);
+        Ok(Self {
+            id: ResultId::of(operation, row),
+            seq: i64::try_from(row.seq)?,
+            format: result.format,
+            undecoded: result.undecoded,
+            measured: result.measured,
+            rewarded: row.rewarded,
+            received_at: date(row.received_at),
+            started_at: date(result.started_at),
+            finished_at: date(result.finished_at),
+            clock: result.clock.map(|clock| ClockDoc {
+                offset_us: clock.offset_us,
+                error_us: clock.error_us,
+            }),
+            summary: summary.value,
+            summary_json: summary.text,
+            document: document.value,
+            document_json: document.text,
+            raw: (result.raw.len() <= MOST_RAW).then(|| binary(&result.raw)),
+        })
+    }
+
+    /// The document as it is written, but for the number: what takes time is done before the transaction begins.
+    pub(in crate::store::mongo) fn unnumbered(&self) -> Result<RawDocumentBuf, Failure> {
+        Ok(bson::serialize_to_raw_document_buf(self)?)
+    }
+
+    /// The document with its number.
+    pub(in crate::store::mongo) fn numbered(
+        mut unnumbered: RawDocumentBuf,
+        seq: u64,
+    ) -> Result<RawDocumentBuf, Failure> {
+        unnumbered.append(cstr!("seq"), i64::try_from(seq)?);
+        Ok(unnumbered)
+    }
+
+    /// What the raw bytes are, and they, unless they stand apart or were not read.
+    pub(in crate::store::mongo) fn raw(self) -> (ContentFormat, Option<Bytes>) {
+        (self.format, self.raw.map(|raw| raw.bytes.into()))
+    }
+
+    /// The result, with the raw bytes where they were read.
+    pub(in crate::store::mongo) fn row(self) -> Result<ResultRow, Failure> {
+        let clock = self.clock.map(|clock| Clock {
+            offset_us: clock.offset_us,
+            error_us: clock.error_us,
+        });
+        Ok(ResultRow {
+            seq: u64::try_from(self.seq)?,
+            probe: self.id.probe.into(),
+            received_at: time(self.received_at),
+            rewarded: self.rewarded,
+            result: NewResult {
+                code: self.id.code,
+                format: self.format,
+                raw: self.raw.map(|raw| raw.bytes).unwrap_or_default().into(),
+                document: unstructured::text(self.document, self.document_json)?,
+                summary: unstructured::text(self.summary, self.summary_json)?,
+                undecoded: self.undecoded,
+                measured: self.measured,
+                started_at: time(self.started_at),
+                finished_at: time(self.finished_at),
+                clock,
+            },
+        })
+    }
+}

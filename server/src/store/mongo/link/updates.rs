@@ -1,0 +1,81 @@
+//! Changing many documents in few commands.
+
+use bson::{Bson, Document, doc};
+use mongodb::Collection;
+
+use super::{Failure, Tx};
+use crate::store::{StoreError, mongo::error::Attempt};
+
+/// Updates of one command: far below the 16 MiB of a command and its 100,000 statements.
+const UPDATES_AT_ONCE: usize = 2000;
+
+/// One document to change: which, and how (update operators, or a replacement).
+pub(in crate::store::mongo) struct Update {
+    pub(in crate::store::mongo) filter: Document,
+    pub(in crate::store::mongo) change: Document,
+}
+
+/// Documents that change in the same way: which, and how (update operators). They cost a fraction of as many updates.
+pub(in crate::store::mongo) struct Alike {
+    pub(in crate::store::mongo) ids: Vec<Bson>,
+    pub(in crate::store::mongo) change: Document,
+}
+
+impl Tx {
+    /// Changes documents, each of which must be there, in few commands.
+    pub(in crate::store::mongo) async fn update<T: Send + Sync>(
+        &mut self,
+        collection: &Collection<T>,
+        updates: Vec<Update>,
+    ) -> Attempt<()> {
+        let mut updates = updates.into_iter().peekable();
+        while updates.peek().is_some() {
+            let some: Vec<Document> = updates
+                .by_ref()
+                .take(UPDATES_AT_ONCE)
+                .map(|update| doc! { "q": update.filter, "u": update.change })
+                .collect();
+            let wanted = some.len();
+            self.run(collection, some, wanted).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for a few groups of documents, in one command.
+    pub(in crate::store::mongo) async fn update_alike<T: Send + Sync>(
+        &mut self,
+        collection: &Collection<T>,
+        groups: Vec<Alike>,
+    ) -> Attempt<()> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let wanted = groups.iter().map(|group| group.ids.len()).sum();
+        let updates = groups
+            .into_iter()
+            .map(|Alike { ids, change }| doc! { "q": { "_id": { "$in": ids } }, "u": change, "multi": true });
+        self.run(collection, updates.collect(), wanted).await
+    }
+
+    async fn run<T: Send + Sync>(
+        &mut self,
+        collection: &Collection<T>,
+        updates: Vec<Document>,
+        wanted: usize,
+    ) -> Attempt<()> {
+        let command = doc! { "update": collection.name(), "updates": updates, "ordered": true };
+        let done = self
+            .kept
+            .database
+            .run_command(command)
+            .session(&mut self.session)
+            .await?;
+        let found = done.get_i32("n").map_or(0, i64::from);
+        if found == i64::try_from(wanted)? && !done.contains_key("writeErrors") {
+            return Ok(());
+        }
+        let name = collection.name();
+        let text = format!("{found} of {wanted} documents of {name} could be changed: {done}");
+        Err(Failure::Final(StoreError::Corrupt(text)))
+    }
+}

@@ -1,0 +1,303 @@
+//! Probes: registration, lists, changes, deletion.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use bson::{Document, doc, oid::ObjectId};
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt as _;
+use probe_protocol::{ProbeId, UserId};
+use serde::Deserialize;
+
+use super::{
+    Kept, MongoStore,
+    books::Books,
+    documents::{Point, ProbeDoc, as_kept, date, probe_ids},
+    error::{Attempt, Failure},
+    keys,
+    link::Tx,
+    paging,
+    settling::{self, Hello},
+};
+use crate::{
+    domain::{
+        Agent, AssignmentState, Holdings, Plan, Probe, operation::remaining_runs, probe::ProbeCard,
+    },
+    store::{
+        Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, StoreError, Stored,
+    },
+};
+
+#[async_trait]
+impl ProbeStore for MongoStore {
+    async fn create_probe(
+        &self,
+        probe: NewProbe,
+        key: Option<IdempotencyKey>,
+    ) -> Stored<Created<Probe>> {
+        let probe = Probe {
+            id: ProbeId::new(),
+            owner: probe.owner,
+            name: probe.name,
+            location: probe.location,
+            token_generation: 1,
+            created_at: as_kept(probe.created_at),
+            last_seen: None,
+            agent: None,
+            load: 0,
+            refused_results: 0,
+        };
+        let made = Arc::new((probe, key));
+        self.write(move |tx| {
+            let made = made.clone();
+            Box::pin(async move { create(tx, &made.0, made.1.as_ref()).await })
+        })
+        .await
+    }
+
+    async fn probe(&self, id: ProbeId) -> Stored<Option<Probe>> {
+        self.read(move |kept| async move {
+            let found = kept.probes.find_one(alive(id)).await?;
+            let found = with_loads(&kept, found.into_iter().collect()).await?;
+            Ok(found.into_iter().next())
+        })
+        .await
+    }
+
+    async fn probes(
+        &self,
+        owner: Option<UserId>,
+        span: Span<ProbeId>,
+        limit: usize,
+    ) -> Stored<Vec<Probe>> {
+        self.read(move |kept| async move {
+            let page = paging::page(
+                &kept.probes,
+                not_deleted(),
+                owner,
+                span,
+                limit,
+                ProbeId::object_id,
+            );
+            with_loads(&kept, page.await?).await
+        })
+        .await
+    }
+
+    async fn probes_by_id(&self, ids: Vec<ProbeId>) -> Stored<Vec<Probe>> {
+        self.read(move |kept| {
+            let filter = these(&ids);
+            async move {
+                let found = kept.probes.find(filter).await?.try_collect().await?;
+                with_loads(&kept, found).await
+            }
+        })
+        .await
+    }
+
+    async fn change_probe(&self, id: ProbeId, card: ProbeCard) -> Stored<Option<Probe>> {
+        let mut set = Document::new();
+        if let Some(name) = card.name {
+            set.insert("name", name);
+        }
+        if let Some(location) = card.location {
+            let point = bson::serialize_to_bson(&Point::from(location)).map_err(Failure::from)?;
+            set.insert("location", point);
+        }
+        if set.is_empty() {
+            return self.probe(id).await;
+        }
+        self.change(id, doc! { "$set": set }).await
+    }
+
+    async fn rotate_token(&self, id: ProbeId) -> Stored<Option<Probe>> {
+        self.change(id, doc! { "$inc": { "token_generation": 1 } })
+            .await
+    }
+
+    async fn delete_probe(&self, id: ProbeId, at: DateTime<Utc>) -> Stored<Option<Vec<Change>>> {
+        self.write(move |tx| Box::pin(delete(tx, id, at))).await
+    }
+
+    async fn settle(
+        &self,
+        id: ProbeId,
+        agent: Agent,
+        holdings: Holdings,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Settled> {
+        let hello = Arc::new(Hello {
+            probe: id,
+            agent,
+            holdings,
+            at,
+            limit,
+        });
+        self.write(move |tx| {
+            let hello = hello.clone();
+            Box::pin(async move { settling::settle(tx, &hello).await })
+        })
+        .await
+    }
+
+    async fn pending(&self, probes: Vec<ProbeId>, limit: usize) -> Stored<Vec<(ProbeId, Plan)>> {
+        let probes = Arc::new(probes);
+        self.read(move |kept| {
+            let probes = probes.clone();
+            async move { settling::pending(&kept, &probes, limit).await }
+        })
+        .await
+    }
+}
+
+impl MongoStore {
+    async fn change(&self, id: ProbeId, change: Document) -> Stored<Option<Probe>> {
+        self.write(move |tx| {
+            let change = change.clone();
+            Box::pin(async move {
+                let probes = tx.kept.probes.clone();
+                let changed = tx.change(&probes, alive(id), change).await?;
+                Ok(with_loads_in(tx, changed.into_iter().collect())
+                    .await?
+                    .into_iter()
+                    .next())
+            })
+        })
+        .await
+    }
+}
+
+fn not_deleted() -> Document {
+    doc! { "deleted_at": { "$exists": false } }
+}
+
+fn alive(id: ProbeId) -> Document {
+    doc! { "_id": id.object_id(), "deleted_at": { "$exists": false } }
+}
+
+fn these(ids: &[ProbeId]) -> Document {
+    doc! { "_id": { "$in": probe_ids(ids) }, "deleted_at": { "$exists": false } }
+}
+
+async fn create(
+    tx: &mut Tx,
+    probe: &Probe,
+    key: Option<&IdempotencyKey>,
+) -> Attempt<Created<Probe>> {
+    let probes = tx.kept.probes.clone();
+    if let Some(known) = keys::find(tx, key).await? {
+        // Even where it was deleted since: the request was carried out.
+        let id: Option<ProbeId> = known.subject.parse().ok();
+        let before = match id {
+            Some(id) => tx.one(&probes, doc! { "_id": id.object_id() }).await?,
+            None => None,
+        };
+        let made = with_loads_in(tx, before.into_iter().collect())
+            .await?
+            .into_iter()
+            .next();
+        let text = || format!("an idempotency key names no probe: {}", known.subject);
+        return made
+            .map(Created::Before)
+            .ok_or_else(|| Failure::Final(StoreError::Corrupt(text())));
+    }
+    tx.insert(&probes, [ProbeDoc::from(probe)]).await?;
+    keys::keep(tx, key, probe.id.to_string(), None, probe.created_at).await?;
+    Ok(Created::New(probe.clone()))
+}
+
+/// These probes; unknown and deleted ones are left out.
+pub(super) async fn by_id(tx: &mut Tx, ids: &[ProbeId]) -> Attempt<Vec<Probe>> {
+    let probes = tx.kept.probes.clone();
+    let found = tx.all(probes.find(these(ids))).await?;
+    with_loads_in(tx, found).await
+}
+
+async fn delete(tx: &mut Tx, id: ProbeId, at: DateTime<Utc>) -> Attempt<Option<Vec<Change>>> {
+    let probes = tx.kept.probes.clone();
+    let change = doc! { "$set": { "deleted_at": date(at) } };
+    if tx.change(&probes, alive(id), change).await?.is_none() {
+        return Ok(None);
+    }
+    let mut books = Books::default();
+    let mut changes = Vec::new();
+    for key in books
+        .load_where(tx, settling::open_of(id), Document::new(), None)
+        .await?
+    {
+        let schedule = books
+            .get(key)
+            .and_then(|(_, terms)| terms.schedule.as_ref());
+        let ahead = schedule.map(|schedule| remaining_runs(Some(schedule), at));
+        changes.extend(books.cancel(key, ahead, at));
+    }
+    books.write(tx).await?;
+    Ok(Some(changes))
+}
+
+/// The sum of what is open on a probe.
+#[derive(Debug, Deserialize)]
+struct LoadDoc {
+    #[serde(rename = "_id")]
+    probe: ObjectId,
+    load: i64,
+}
+
+fn loads(documents: &[ProbeDoc]) -> [Document; 2] {
+    let ids: Vec<ObjectId> = documents.iter().map(|document| document.id).collect();
+    let open = [
+        AssignmentState::Pending,
+        AssignmentState::Delivered,
+        AssignmentState::Accepted,
+    ];
+    let open: Vec<&str> = open.iter().map(|state| state.as_str()).collect();
+    [
+        doc! { "$match": {
+            "_id.probe": { "$in": ids },
+            "state": { "$in": open },
+            "ends_at": { "$exists": true },
+        } },
+        doc! { "$group": { "_id": "$_id.probe", "load": { "$sum": "$run_price" } } },
+    ]
+}
+
+fn loaded(documents: Vec<ProbeDoc>, loads: Vec<LoadDoc>) -> Vec<Probe> {
+    let loads: HashMap<ObjectId, i64> = loads
+        .into_iter()
+        .map(|load| (load.probe, load.load))
+        .collect();
+    let with_load = |document: ProbeDoc| {
+        let load = loads.get(&document.id).copied().unwrap_or(0);
+        document.with_load(load)
+    };
+    documents.into_iter().map(with_load).collect()
+}
+
+/// Probes with the sums of what is open on them, in the same order.
+pub(super) async fn with_loads(kept: &Kept, documents: Vec<ProbeDoc>) -> Attempt<Vec<Probe>> {
+    if documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sums = kept
+        .assignments
+        .aggregate(loads(&documents))
+        .with_type::<LoadDoc>();
+    let sums = sums.await?.try_collect().await?;
+    Ok(loaded(documents, sums))
+}
+
+async fn with_loads_in(tx: &mut Tx, documents: Vec<ProbeDoc>) -> Attempt<Vec<Probe>> {
+    if documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let assignments = tx.kept.assignments.clone();
+    let sums = tx
+        .sum(
+            assignments
+                .aggregate(loads(&documents))
+                .with_type::<LoadDoc>(),
+        )
+        .await?;
+    Ok(loaded(documents, sums))
+}

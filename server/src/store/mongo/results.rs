@@ -1,0 +1,71 @@
+//! Reading results, in the order of their numbers.
+
+use bson::{Bson, doc};
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use probe_protocol::{ContentFormat, OperationId};
+
+use super::{Kept, documents::RawDoc, error::Attempt, paging};
+use crate::store::ResultRow;
+
+/// Results with a number above `after`, in order, until there are `most` or their documents exceed `most_bytes`.
+pub(super) async fn list(
+    kept: &Kept,
+    id: OperationId,
+    after: u64,
+    most: usize,
+    most_bytes: usize,
+) -> Attempt<Vec<ResultRow>> {
+    // No number is above the largest that can be kept.
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut found = Vec::new();
+    if most == 0 {
+        return Ok(found);
+    }
+    let mut cursor = kept
+        .results
+        .find(doc! { "_id.operation": id.object_id(), "seq": { "$gt": after } })
+        .projection(doc! { "raw": 0 })
+        .sort(doc! { "seq": 1 })
+        .limit(paging::limit(most))
+        .await?;
+    let mut bytes = 0_usize;
+    while bytes <= most_bytes
+        && let Some(document) = cursor.try_next().await?
+    {
+        let row = document.row()?;
+        bytes = bytes.saturating_add(row.result.document.len());
+        found.push(row);
+    }
+    Ok(found)
+}
+
+/// The raw bytes of one result.
+pub(super) async fn raw(
+    kept: &Kept,
+    id: OperationId,
+    seq: u64,
+) -> Attempt<Option<(ContentFormat, Bytes)>> {
+    let Ok(seq) = i64::try_from(seq) else {
+        return Ok(None);
+    };
+    let found = kept
+        .results
+        .find_one(doc! { "_id.operation": id.object_id(), "seq": seq })
+        .projection(doc! { "document": 0, "document_json": 0, "summary": 0, "summary_json": 0 })
+        .await?;
+    let Some(document) = found else {
+        return Ok(None);
+    };
+    let id = bson::serialize_to_bson(&document.id)?;
+    match document.raw() {
+        (format, Some(raw)) => Ok(Some((format, raw))),
+        (format, None) => Ok(apart(kept, id).await?.map(|raw| (format, raw))),
+    }
+}
+
+/// Raw bytes that stand apart.
+pub(super) async fn apart(kept: &Kept, id: Bson) -> Attempt<Option<Bytes>> {
+    let found = kept.raws.find_one(doc! { "_id": id }).await?;
+    Ok(found.map(RawDoc::bytes))
+}

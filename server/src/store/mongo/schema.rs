@@ -1,0 +1,215 @@
+//! Collections and indexes, and the stamp that says whose database this is.
+
+use std::time::Duration;
+
+use bson::{Document, doc};
+use futures::TryStreamExt as _;
+use mongodb::{Collection, IndexModel, options::IndexOptions};
+
+use super::{
+    Kept, ResultLife,
+    connect::MongoOpenError,
+    documents::MetaDoc,
+    error::{is_not_indexed, is_there_already},
+};
+
+/// The schema that this program writes.
+pub(super) const VERSION: i32 = 1;
+/// The stamp's identifier in `meta`.
+const STAMP: &str = "schema";
+/// Name of the index that deletes what is old.
+const BY_AGE: &str = "by_age";
+/// What a database of the replaced system holds.
+const OLD: &[&str] = &["users", "probes", "operations"];
+
+/// Brings collections and indexes up to date; what is there already costs nothing.
+pub(super) async fn prepare(kept: &Kept, result_life: ResultLife) -> Result<(), MongoOpenError> {
+    check(kept).await?;
+    index(&kept.users, "users_by_email", doc! { "email": 1 }, unique()).await?;
+    index(
+        &kept.probes,
+        "probes_by_owner",
+        doc! { "owner": 1, "_id": 1 },
+        plain(),
+    )
+    .await?;
+    index(
+        &kept.probes,
+        "probes_by_location",
+        doc! { "location": "2dsphere" },
+        plain(),
+    )
+    .await?;
+    let by_owner = doc! { "owner": 1, "_id": 1 };
+    index(&kept.operations, "operations_by_owner", by_owner, plain()).await?;
+    let of_operation = doc! { "_id.operation": 1, "_id.probe": 1 };
+    index(
+        &kept.assignments,
+        "assignments_by_operation",
+        of_operation,
+        plain(),
+    )
+    .await?;
+    let of_probe = doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1 };
+    index(&kept.assignments, "assignments_open", of_probe, open()).await?;
+    index(
+        &kept.assignments,
+        "assignments_by_end",
+        doc! { "ends_at": 1 },
+        open(),
+    )
+    .await?;
+    let numbered = doc! { "_id.operation": 1, "seq": 1 };
+    index(&kept.results, "results_by_number", numbered, unique()).await?;
+    make(kept, kept.raws.name()).await?;
+    make(kept, kept.ledger.name()).await?;
+    index(&kept.keys, "keys_by_age", doc! { "created_at": 1 }, plain()).await?;
+    forget_results(kept, result_life).await
+}
+
+/// Refuses what is not a database of ours with this very schema.
+pub(super) async fn check_as_it_is(kept: &Kept) -> Result<(), MongoOpenError> {
+    let name = kept.database.name().to_owned();
+    let stamp = kept.meta.find_one(doc! { "_id": STAMP }).await?;
+    match stamp.and_then(|stamp| stamp.version) {
+        Some(VERSION) => Ok(()),
+        Some(found) if found > VERSION => Err(MongoOpenError::Newer {
+            name,
+            found,
+            known: VERSION,
+        }),
+        Some(found) => Err(MongoOpenError::Older { name, found }),
+        None => Err(MongoOpenError::None(name)),
+    }
+}
+
+/// Refuses what this program must not touch, and stamps what is new.
+async fn check(kept: &Kept) -> Result<(), MongoOpenError> {
+    if is_ours(kept).await? {
+        return Ok(());
+    }
+    let name = || kept.database.name().to_owned();
+    let there = kept.database.list_collection_names().await?;
+    let holds = |wanted: &str| there.iter().any(|name| name == wanted);
+    let foreign = |name: &String| !name.starts_with("system.") && name != "meta";
+    if there.iter().any(foreign) {
+        // Or another hub began on an empty database in between; it stamps before anything else.
+        if is_ours(kept).await? {
+            return Ok(());
+        }
+        let old = OLD.iter().all(|name| holds(name)) && !holds("assignments");
+        return Err(if old {
+            MongoOpenError::Old(name())
+        } else {
+            MongoOpenError::Foreign(name())
+        });
+    }
+    let stamp = doc! { "$setOnInsert": { "version": VERSION } };
+    kept.meta
+        .update_one(doc! { "_id": STAMP }, stamp)
+        .upsert(true)
+        .await?;
+    Ok(())
+}
+
+/// Makes a collection that has no index of ours; asking it for its indexes would fail.
+async fn make(kept: &Kept, name: &str) -> Result<(), MongoOpenError> {
+    match kept.database.create_collection(name).await {
+        Err(error) if !is_there_already(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the stamp is there, of a version that is known.
+async fn is_ours(kept: &Kept) -> Result<bool, MongoOpenError> {
+    let stamp = kept.meta.find_one(doc! { "_id": STAMP }).await?;
+    match stamp {
+        Some(MetaDoc {
+            version: Some(found),
+            ..
+        }) if found > VERSION => Err(MongoOpenError::Newer {
+            name: kept.database.name().to_owned(),
+            found,
+            known: VERSION,
+        }),
+        stamp => Ok(stamp.is_some()),
+    }
+}
+
+fn plain() -> IndexOptions {
+    IndexOptions::default()
+}
+
+fn unique() -> IndexOptions {
+    IndexOptions::builder().unique(true).build()
+}
+
+/// Only open assignments: those that time will end.
+fn open() -> IndexOptions {
+    IndexOptions::builder()
+        .partial_filter_expression(doc! { "ends_at": { "$exists": true } })
+        .build()
+}
+
+async fn index<T: Send + Sync>(
+    collection: &Collection<T>,
+    name: &str,
+    keys: Document,
+    mut options: IndexOptions,
+) -> Result<(), MongoOpenError> {
+    options.name = Some(name.to_owned());
+    let model = IndexModel::builder().keys(keys).options(options).build();
+    collection.create_index(model).await?;
+    Ok(())
+}
+
+/// MongoDB deletes results by age itself, where that is wanted; the last hub that starts decides.
+async fn forget_results(kept: &Kept, result_life: ResultLife) -> Result<(), MongoOpenError> {
+    let life = match result_life {
+        ResultLife::AsItIs => return Ok(()),
+        ResultLife::Endless => None,
+        ResultLife::For(life) => Some(life),
+    };
+    forget(kept, &kept.results, life).await?;
+    forget(kept, &kept.raws, life).await
+}
+
+async fn forget<T: Send + Sync>(
+    kept: &Kept,
+    collection: &Collection<T>,
+    life: Option<Duration>,
+) -> Result<(), MongoOpenError> {
+    let indexes: Vec<IndexModel> = collection.list_indexes().await?.try_collect().await?;
+    let found = indexes
+        .into_iter()
+        .filter_map(|index| index.options)
+        .find(|options| options.name.as_deref() == Some(BY_AGE));
+    match (found.map(|options| options.expire_after), life) {
+        (None, None) => Ok(()),
+        (Some(_), None) => {
+            tracing::info!(
+                collection = collection.name(),
+                "documents are kept for ever from now on"
+            );
+            match collection.drop_index(BY_AGE).await {
+                // Another hub that starts now was quicker.
+                Err(error) if !is_not_indexed(&error) => Err(error.into()),
+                _ => Ok(()),
+            }
+        }
+        (None, Some(life)) => {
+            let options = IndexOptions::builder().expire_after(life).build();
+            index(collection, BY_AGE, doc! { "received_at": 1 }, options).await
+        }
+        (Some(before), Some(life)) if before == Some(life) => Ok(()),
+        (Some(_), Some(life)) => {
+            let seconds = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
+            let change = doc! {
+                "collMod": collection.name(),
+                "index": { "name": BY_AGE, "expireAfterSeconds": seconds },
+            };
+            kept.database.run_command(change).await?;
+            Ok(())
+        }
+    }
+}
