@@ -34,11 +34,23 @@ use crate::{
     passwords::{PasswordError, Passwords},
     registry::Registry,
     session::Lingering,
-    store::{NewUser, Store, StoreError, UserStore as _, sqlite},
+    store::{NewUser, Store, StoreError},
     sweep::Sweep,
     throttle::Throttle,
     tokens::Tokens,
 };
+
+mod copying;
+mod importing;
+mod places;
+mod stores;
+
+pub use copying::copy;
+pub use importing::import;
+use stores::Use;
+
+/// The file in the data folder with the key that was made.
+const KEY_FILE: &str = "secret_key";
 
 /// The hub could not start, or a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +94,7 @@ pub struct App {
     stop: CancellationToken,
     abandon: CancellationToken,
     stop_within: Duration,
-    store: Arc<sqlite::SqliteStore>,
+    store: Arc<dyn Store>,
     registry: Registry,
     sessions: TaskTracker,
     inbox: Inbox,
@@ -97,7 +109,7 @@ impl App {
     /// # Errors
     /// [`AppError`] names the setting that is wrong.
     pub async fn start(config: Config) -> Result<Self, AppError> {
-        let store = open_store(&config, sqlite::SqliteStore::open)?;
+        let store = stores::open(&config, Use::Hub).await?;
         let key = secret_key(&config)?;
         let address = SocketAddr::new(config.host, config.port);
         let listen = |cause| AppError::Listen { address, cause };
@@ -114,7 +126,7 @@ impl App {
             &inbox,
             stop.clone(),
         )?;
-        let background = background(&shared);
+        let background = background(&shared, config.result_life);
         let server = listener::serve(
             listener,
             http::router(shared.clone()),
@@ -166,7 +178,7 @@ impl App {
         for task in self.background {
             task.abort();
         }
-        close(self.store).await;
+        self.store.close().await;
         clean
     }
 }
@@ -223,7 +235,7 @@ fn share(
     }))
 }
 
-fn background(shared: &Http) -> Vec<JoinHandle<()>> {
+fn background(shared: &Http, result_life: Option<TimeDelta>) -> Vec<JoinHandle<()>> {
     let Shared {
         store,
         bus,
@@ -236,6 +248,7 @@ fn background(shared: &Http) -> Vec<JoinHandle<()>> {
         registry: registry.clone(),
         dispatch: dispatch.clone(),
         bus: bus.clone(),
+        result_life,
     };
     vec![
         tokio::spawn(sweep.run(shared.stop.clone())),
@@ -277,7 +290,7 @@ pub async fn create_superuser(
     user::check_email(email).map_err(|detail| AppError::Input(format!("EMAIL {detail}")))?;
     user::check_password(&password)
         .map_err(|detail| AppError::Input(format!("the password {detail}")))?;
-    let store = open_store(config, sqlite::SqliteStore::open_beside)?;
+    let store = stores::open(config, Use::Beside).await?;
     let hashed = Passwords::new().hash(password).await;
     let password_hash =
         hashed.map_err(|error: PasswordError| AppError::Store(error.to_string()))?;
@@ -288,31 +301,8 @@ pub async fn create_superuser(
         created_at: chrono::Utc::now(),
     };
     let created = store.create_user(user).await;
-    close(store).await;
+    store.close().await;
     Ok(created?.id.to_string())
-}
-
-/// Opens the store as `open` does; at start, so it may block.
-fn open_store(
-    config: &Config,
-    open: impl Fn(&Path) -> Result<sqlite::SqliteStore, sqlite::OpenError>,
-) -> Result<Arc<sqlite::SqliteStore>, AppError> {
-    let data_dir = |cause| AppError::DataDir {
-        path: config.data_dir.display().to_string(),
-        cause,
-    };
-    fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
-    let store = open(&config.data_dir.join("pladmed.sqlite"));
-    store
-        .map(Arc::new)
-        .map_err(|error| AppError::Open(error.to_string()))
-}
-
-/// Closes the store: what it took is on disk afterwards.
-async fn close(store: Arc<sqlite::SqliteStore>) {
-    if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
-        tracing::error!(%error, "the store did not close");
-    }
 }
 
 /// The key that signs tokens: the configured one, else one that is made once and kept beside the database.
@@ -320,7 +310,7 @@ fn secret_key(config: &Config) -> Result<SecretKey, AppError> {
     if let Some(key) = &config.secret_key {
         return Ok(key.clone());
     }
-    let path = config.data_dir.join("secret_key");
+    let path = config.data_dir.join(KEY_FILE);
     let failed = |cause| AppError::DataDir {
         path: path.display().to_string(),
         cause,
@@ -331,6 +321,7 @@ fn secret_key(config: &Config) -> Result<SecretKey, AppError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
+    fs::create_dir_all(&config.data_dir).map_err(failed)?;
     let bytes: [u8; 32] = rand::random();
     let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     write_private(&path, &key).map_err(failed)?;

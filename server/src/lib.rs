@@ -27,12 +27,16 @@ mod sweep;
 mod telemetry;
 mod throttle;
 mod tokens;
+mod transfer;
 mod views;
 pub mod warts;
 
-pub use app::{App, AppError, create_superuser};
-pub use config::{Config, ConfigError, VARIABLES, Variable};
+pub use app::{App, AppError, copy, create_superuser, import};
+pub use config::{
+    Config, ConfigError, Database, MongoServer, MongoSettings, Password, VARIABLES, Variable,
+};
 pub use telemetry::{TelemetryError, init as init_telemetry};
+pub use transfer::{Copied, Count, Imported, Observer};
 
 /// The description of the HTTP API: OpenAPI 3.1 as indented JSON.
 ///
