@@ -41,11 +41,11 @@ const MAX_TEXT: usize = 16 * 1024 * 1024;
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024 - MAX_FRAME - 1024 * 1024;
 
 /// Deepest nesting of a JSON document. What `sc_warts2json` prints has 6 levels; readers of documents recurse.
-const MAX_NESTING: usize = 32;
+pub(crate) const MAX_NESTING: usize = 32;
 
 /// Most values in a JSON document. A value may take two bytes of text and a hundred of memory; a whole frame of
 /// ping records has half as many.
-const MAX_VALUES: usize = 500_000;
+pub(crate) const MAX_VALUES: usize = 500_000;
 
 /// Longest summary, bytes of JSON text. A traceroute of a hundred targets takes half of it.
 const MAX_SUMMARY: usize = 512 * 1024;
@@ -78,13 +78,24 @@ pub(crate) fn read(kind: Kind, wanted: ResultFormat, format: ContentFormat, raw:
             Err(reason) => unreadable(kind, &reason),
         },
         ContentFormat::Json => match parse_json(raw) {
-            Ok(document) => {
-                let text = bounds::json_text(&document, MAX_DOCUMENT);
-                readout(kind, text, Digest::of(kind, &document), 0)
-            }
+            Ok(document) => read_value(kind, &document),
             Err(reason) => unreadable(kind, &reason),
         },
     }
+}
+
+/// Reads a document that was made elsewhere: the text of a tool, or what stands in other documents. Whoever read it held
+/// it to [`MAX_NESTING`] and [`MAX_VALUES`].
+pub(crate) fn read_document(kind: Kind, document: &Value) -> Readout {
+    match document {
+        Value::String(text) => read_text(kind, text, 0),
+        _ => read_value(kind, document),
+    }
+}
+
+fn read_value(kind: Kind, document: &Value) -> Readout {
+    let text = bounds::json_text(document, MAX_DOCUMENT);
+    readout(kind, text, Digest::of(kind, document), 0)
 }
 
 fn read_warts(kind: Kind, wanted: ResultFormat, raw: &[u8]) -> Readout {
@@ -226,7 +237,8 @@ fn readout(kind: Kind, document: Option<String>, digest: Digest, undecoded: u32)
     }
 }
 
-fn unreadable(kind: Kind, reason: &str) -> Readout {
+/// What stands for content that cannot be read.
+pub(crate) fn unreadable(kind: Kind, reason: &str) -> Readout {
     Readout {
         document: marker(reason),
         summary: json!({"kind": kind, "undecoded": true}).to_string(),

@@ -1,11 +1,14 @@
 //! How the system that this one replaces writes operations: names of parameters, formats and times, in both directions.
-//! Its frontend and its agents use the same words, so `http::old` and `session::socketio` share them. Pure.
+//! Its frontend, its agents and its database use the same words, so `http::old`, `session::socketio` and `transfer`
+//! share them. Pure.
 
 use probe_protocol::{Kind, ResultFormat, Target};
 use serde_json::{Map, Number, Value, json};
 
 use crate::domain::Plan;
 
+pub(crate) mod asking;
+pub(crate) mod remains;
 pub(crate) mod stop_time;
 
 /// How a value is written.

@@ -102,9 +102,9 @@ fn verify(password: &str, stored: Option<&str>) -> Result<Verified, PasswordErro
         hash(password)?;
         return Ok(Verified::No);
     };
-    if let Some(passlib) = stored.strip_prefix("$pbkdf2-sha256$") {
-        return match verify_passlib(password, passlib) {
-            Some(true) => hash(password).map(Verified::Rehashed),
+    if let Some(passlib) = stored.strip_prefix(PASSLIB) {
+        return match Passlib::read(passlib) {
+            Some(passlib) if passlib.verifies(password) => hash(password).map(Verified::Rehashed),
             _ => Ok(Verified::No),
         };
     }
@@ -115,25 +115,55 @@ fn verify(password: &str, stored: Option<&str>) -> Result<Verified, PasswordErro
     Ok(if matches { Verified::Yes } else { Verified::No })
 }
 
-/// `rounds$salt$digest`, base64 without padding and with `.` for `+`. `None` where it is malformed.
-fn verify_passlib(password: &str, stored: &str) -> Option<bool> {
-    let mut parts = stored.split('$');
-    let (rounds, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
-    let rounds: u32 = rounds
-        .parse()
-        .ok()
-        .filter(|rounds| (1..=MOST_ROUNDS).contains(rounds))?;
-    let alphabet =
-        Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./").ok()?;
-    let relaxed = GeneralPurposeConfig::new()
-        .with_encode_padding(false)
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
-        .with_decode_allow_trailing_bits(true);
-    let base64 = GeneralPurpose::new(&alphabet, relaxed);
-    let (salt, digest) = (base64.decode(salt).ok()?, base64.decode(digest).ok()?);
-    let mut computed = [0_u8; 32];
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &salt, rounds, &mut computed);
-    Some(computed.as_slice().ct_eq(&digest).into())
+/// What hashes of passlib's begin with.
+const PASSLIB: &str = "$pbkdf2-sha256$";
+
+/// A hash that no password verifies with.
+pub(crate) const UNUSABLE: &str = PASSLIB;
+
+/// Whether this is a hash of passlib's that a password can verify with.
+pub(crate) fn is_passlib(stored: &str) -> bool {
+    let passlib = stored.strip_prefix(PASSLIB);
+    passlib.and_then(Passlib::read).is_some()
+}
+
+/// A hash of passlib's, read.
+struct Passlib {
+    rounds: u32,
+    salt: Vec<u8>,
+    digest: Vec<u8>,
+}
+
+impl Passlib {
+    /// `rounds$salt$digest`, base64 without padding and with `.` for `+`. `None` where it is malformed.
+    fn read(stored: &str) -> Option<Self> {
+        let mut parts = stored.split('$');
+        let (rounds, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
+        let rounds: u32 = rounds
+            .parse()
+            .ok()
+            .filter(|rounds| (1..=MOST_ROUNDS).contains(rounds))?;
+        let alphabet =
+            Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./")
+                .ok()?;
+        let relaxed = GeneralPurposeConfig::new()
+            .with_encode_padding(false)
+            .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+            .with_decode_allow_trailing_bits(true);
+        let base64 = GeneralPurpose::new(&alphabet, relaxed);
+        let (salt, digest) = (base64.decode(salt).ok()?, base64.decode(digest).ok()?);
+        Some(Self {
+            rounds,
+            salt,
+            digest,
+        })
+    }
+
+    fn verifies(&self, password: &str) -> bool {
+        let mut computed = [0_u8; 32];
+        pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &self.salt, self.rounds, &mut computed);
+        computed.as_slice().ct_eq(&self.digest).into()
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +171,7 @@ mod tests {
     use super::*;
 
     /// passlib.hash.pbkdf2_sha256.hash("pässword-Ünïcode-1!", rounds=29000), made with passlib.
-    const PASSLIB: &str =
+    const HASHED: &str =
         "$pbkdf2-sha256$29000$nhPi3Nu7d45xLuXc.x8DoA$aKrTabAbXT6BM.S1Ea3Vl0.30oLDLri37EwCjp5Du9I";
 
     #[tokio::test]
@@ -169,7 +199,7 @@ mod tests {
     async fn passlib_hashes_verify_and_are_made_anew() {
         let passwords = Passwords::new();
         let verified = passwords
-            .verify("pässword-Ünïcode-1!".into(), Some(PASSLIB.into()))
+            .verify("pässword-Ünïcode-1!".into(), Some(HASHED.into()))
             .await
             .unwrap();
         let Verified::Rehashed(new) = verified else {
@@ -183,7 +213,7 @@ mod tests {
         );
         assert_eq!(
             passwords
-                .verify("password".into(), Some(PASSLIB.into()))
+                .verify("password".into(), Some(HASHED.into()))
                 .await,
             Ok(Verified::No)
         );
@@ -191,12 +221,14 @@ mod tests {
 
     #[test]
     fn malformed_hashes_say_no() {
+        assert!(is_passlib(HASHED));
         for stored in [
-            "$pbkdf2-sha256$",
+            UNUSABLE,
             "$pbkdf2-sha256$x$y$z",
             "$pbkdf2-sha256$999999999$aa$aa",
         ] {
             assert_eq!(verify("x", Some(stored)), Ok(Verified::No), "{stored}");
+            assert!(!is_passlib(stored), "{stored}");
         }
     }
 }

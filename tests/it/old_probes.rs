@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use probe_protocol::OperationId;
 use serde_json::Value;
-use tests::{
-    Handed, Hub, OldProbe, TestProbe, TestUser, Trial, database, eventually, orders, wait::SOON,
-};
+use tests::{Handed, Hub, OldProbe, TestProbe, TestUser, Trial, eventually, orders, wait::SOON};
 
 mod delivery;
 mod ends;
@@ -101,7 +99,7 @@ impl Site {
     /// Stops the hub and holds its file to all promises.
     async fn close(mut self) {
         assert_eq!(self.hub.terminate().await, 0, "the hub's exit code");
-        database::check(&self.hub.data_dir());
+        self.hub.check().await;
     }
 }
 

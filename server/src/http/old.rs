@@ -27,7 +27,6 @@ use crate::bus::Event;
 use error::OldError;
 
 mod accounts;
-mod asking;
 mod cors;
 mod error;
 mod operations;

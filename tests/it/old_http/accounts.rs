@@ -75,7 +75,7 @@ async fn mistakes_are_answered_in_this_order() {
             anyone.post(path, &body).await.expect_refusal(400);
         }
     }
-    let users = database::number(&hub.data_dir(), "select count(*) from users");
+    let users = hub.number("select count(*) from users").await;
     assert_eq!(users, 1, "somebody was registered");
 }
 

@@ -3,7 +3,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Hub, OldApi, Trial, api::must, database, hub::PASSWORD, trials};
+use tests::{Hub, OldApi, Trial, api::must, hub::PASSWORD, trials};
 
 use super::bench::{Bench, with_params, without_param};
 
@@ -86,7 +86,7 @@ async fn what_is_no_json_object_is_400() {
         let answer = old.post_text(path, vec![0xff, 0xfe, 0x00]).await;
         answer.expect_refusal(400);
     }
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn deep_and_long_bodies_are_refused() {
@@ -150,5 +150,5 @@ async fn what_once_was_401_is_400() {
     assert_eq!(bench.balance().await, balance);
     let order = with_params(bench.order("ping"), &json!({"timeout": 1}));
     let _ = bench.post("ping", &order).await.expect_old(201);
-    database::check(&bench.hub.data_dir());
+    bench.hub.check().await;
 }

@@ -1,7 +1,7 @@
 //! Granting credits at the old path.
 
 use serde_json::{Value, json};
-use tests::{Hub, OldApi, Trial, database, old_api::NO_AUTHORIZATION, trials};
+use tests::{Hub, OldApi, Trial, old_api::NO_AUTHORIZATION, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -42,7 +42,7 @@ async fn a_grant_adds() {
         (&user["credits"], &user["is_superuser"]),
         (&json!(3), &json!(true))
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn wrong_grants_change_nothing() {
@@ -85,7 +85,7 @@ async fn wrong_grants_change_nothing() {
         old.post_text("/credits", body).await.expect_refusal(400);
     }
     assert_eq!(ana.credits().await, 7);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn only_superusers_grant() {

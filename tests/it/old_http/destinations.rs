@@ -2,7 +2,7 @@
 
 use probe_protocol::Target;
 use serde_json::{Value, json};
-use tests::{Trial, database, trials};
+use tests::{Trial, trials};
 
 use super::bench::{Bench, without_param};
 
@@ -108,7 +108,7 @@ async fn wrong_destinations_are_400() {
         let order = without_param(bench.order(kind), "ips");
         bench.post(kind, &order).await.expect_error(400, INVALID);
     }
-    let operations = database::number(&bench.hub.data_dir(), "select count(*) from operations");
+    let operations = bench.hub.number("select count(*) from operations").await;
     assert_eq!(operations, 0);
 }
 

@@ -1,7 +1,7 @@
 //! Asking for operations at the old paths: the order of checks, what is answered, and what leaves for the probe.
 
 use serde_json::{Value, json};
-use tests::{Hub, OldApi, TestProbe, Trial, database, eventually, trials, wait::SOON};
+use tests::{Hub, OldApi, TestProbe, Trial, eventually, trials, wait::SOON};
 
 use super::bench::{Bench, RICH, Worker, id_of, order, with_params, without_param};
 
@@ -44,11 +44,11 @@ async fn mistakes_are_answered_in_this_order() {
         old.post(&path, &order).await.expect_error(404, NO_PROBES);
         let _worker = Worker::start(&hub, &card, 1000).await;
         old.post(&path, &order).await.expect_error(400, POOR);
-        let operations = database::number(&hub.data_dir(), "select count(*) from operations");
+        let operations = hub.number("select count(*) from operations").await;
         assert_eq!(operations, 0);
         hub.admin().await.grant(&ana, 1000).await;
         let _ = old.post(&path, &order).await.expect_old(201);
-        database::check(&hub.data_dir());
+        hub.check().await;
     }
 }
 
@@ -174,7 +174,7 @@ async fn probes_without_room_are_left_out_silently() {
     let made = bench.post("ping", &order_of("ping")).await.expect_old(201);
     assert_eq!((ids(&made).len(), &made["credits"]), (2, &json!(2)));
     assert_eq!(bench.balance().await, before - 17);
-    database::check(&bench.hub.data_dir());
+    bench.hub.check().await;
 }
 
 /// Parameters that a kind does not have at the old paths, some of them ones that it has elsewhere.

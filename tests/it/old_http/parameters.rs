@@ -1,7 +1,7 @@
 //! Every parameter of every kind: its limits, the spellings that are taken, and what the probe is told.
 
 use serde_json::{Value, json};
-use tests::{Trial, database, trials};
+use tests::{Trial, trials};
 
 use super::bench::{Bench, with_params};
 
@@ -133,7 +133,7 @@ async fn numbers_keep_their_limits() {
             refused(&bench, kind, name, &value).await;
         }
     }
-    database::check(&bench.hub.data_dir());
+    bench.hub.check().await;
 }
 
 async fn words_are_those_of_a_list() {

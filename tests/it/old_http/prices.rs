@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Timelike as _, Utc, Weekday};
 use serde_json::{Value, json};
-use tests::{Ack, FakeProbe, Hub, OldApi, Trial, database, probe::hello, trials};
+use tests::{Ack, FakeProbe, Hub, OldApi, Trial, probe::hello, trials};
 
 use super::bench::{Bench, RICH, Worker, id_of, order, stop_in, with_params};
 
@@ -93,7 +93,7 @@ async fn instants_between_now_and_the_stop_are_counted() {
         }
     }
     assert_eq!(bench.balance().await, balance);
-    database::check(&bench.hub.data_dir());
+    bench.hub.check().await;
 }
 
 async fn everything_is_multiplied() {
@@ -140,7 +140,7 @@ async fn everything_is_multiplied() {
             assert_eq!(i64::from(assign.credits), run, "{kind}: {change}");
         }
     }
-    database::check(&bench.hub.data_dir());
+    bench.hub.check().await;
 }
 
 /// Twice as long as the replaced system allowed, sixty times a minute, for a probe of the usual size.
@@ -210,7 +210,7 @@ async fn a_balance_is_spent_to_the_last_credit() {
     let _ = ask("ping", 1).await.expect_old(201);
     ask("ping", 1).await.expect_error(400, poor);
     assert_eq!(old.get("/users/me").await.expect_old(200)["credits"], 0);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn what_is_paid_for_is_taken_and_rewarded() {
@@ -230,5 +230,5 @@ async fn what_is_paid_for_is_taken_and_rewarded() {
     }
     // Who asked pays, who hosts earns, for each result once.
     assert_eq!((ana.credits().await, ben.credits().await), (98, 20));
-    database::check(&hub.data_dir());
+    hub.check().await;
 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
 use serde_json::{Value, json};
-use tests::{Trial, database, trials};
+use tests::{Trial, trials};
 
 use super::bench::{Bench, stop_in};
 
@@ -120,7 +120,7 @@ async fn other_crons_are_400() {
         assert_eq!(answer.status, 400, "{cron}: {}", answer.text());
         answer.expect_error(400, INVALID);
     }
-    let operations = database::number(&bench.hub.data_dir(), "select count(*) from operations");
+    let operations = bench.hub.number("select count(*) from operations").await;
     assert_eq!(operations, 0);
 }
 

@@ -52,7 +52,7 @@ async fn a_stop_in_full_flight_loses_nothing() {
         "{:?}",
         started.elapsed()
     );
-    let stored = database::result_codes(&site.hub.data_dir());
+    let stored = site.hub.result_codes().await;
     let mut acknowledged = 0;
     while let Some(probe) = probes.join_next().await {
         let (id, codes, end) = probe.expect("a probe that did not panic");
@@ -66,7 +66,7 @@ async fn a_stop_in_full_flight_loses_nothing() {
         acknowledged += codes;
     }
     assert!(acknowledged > 200, "{acknowledged}");
-    database::check(&site.hub.data_dir());
+    site.hub.check().await;
 }
 
 /// Sends results until the hub ends the session: how many were acknowledged, which they are in order, and the end.

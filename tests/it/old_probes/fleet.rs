@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use probe_protocol::{ContentFormat, HubFrame, Kind, OperationId, ProbeFrame, RunResult};
 use serde_json::{Value, json};
 use tests::{
-    Ack, Case, FakeProbe, Hub, OldAgent, OldProbe, OldResult, TestProbe, TestUser, Trial, database,
+    Ack, Case, FakeProbe, Hub, OldAgent, OldProbe, OldResult, TestProbe, TestUser, Trial,
     eventually, orders, probe::result, wait::SOON,
 };
 use tokio::task::JoinSet;
@@ -207,5 +207,5 @@ async fn run(with_library: usize) {
         ended.expect("a probe that did not panic");
     }
     assert_eq!(hub.terminate().await, 0, "the hub's exit code");
-    database::check(&hub.data_dir());
+    hub.check().await;
 }

@@ -17,16 +17,17 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{Http, auth::Caller, error::ApiError, operations},
-    Old, answer,
-    asking::{self, Wrong},
-    compact,
+    Old, answer, compact,
     error::{BAD_DATA, OldError},
     probes,
     stream::{self, Source},
 };
 use crate::{
     domain::{Operation, Probe, User},
-    old_words,
+    old_words::{
+        self,
+        asking::{self, Wrong},
+    },
     store::{ResultRow, Span, StoreError},
 };
 

@@ -4,14 +4,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use probe_protocol::{Cron, Kind, Name, Target, TargetPolicy};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    domain::{Invalid, Order},
-    old_words::{self, stop_time},
-};
+use super::stop_time;
+use crate::domain::{Invalid, Order};
 
 /// What is wrong with it. The old words do not say more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// Anything else.
     Data,
     /// An identifier of a probe: malformed, or there twice.
@@ -20,13 +18,13 @@ pub(super) enum Wrong {
 
 /// Longest parameters, bytes of JSON: they are kept as they were sent, unknown ones too, and shown in lists. A hundred
 /// targets in each of their lists take less.
-const MOST_SENT: usize = 64 * 1024;
+pub(crate) const MOST_SENT: usize = 64 * 1024;
 /// What is asked for when its time is over runs once, in a full minute that begins so much later at the earliest: it
 /// has to reach the probes first.
 const STARTS_LATER: TimeDelta = TimeDelta::seconds(30);
 
 /// Reads the body of `POST /traceroute`, `/ping` or `/dns`.
-pub(super) fn read(
+pub(crate) fn read(
     kind: Kind,
     body: &Value,
     policy: TargetPolicy,
@@ -79,12 +77,12 @@ fn translated(
     };
     Some(json!({
         "kind": kind,
-        "params": old_words::known(kind, params)?,
+        "params": super::known(kind, params)?,
         "targets": targets(kind, params)?,
         "schedule": {
             "cron": text(params, "cron")?,
             // For version 1 null is left out, and left out is 1.
-            "times_per_minute": Some(old_words::whole(times)).filter(Value::is_number)?,
+            "times_per_minute": Some(super::whole(times)).filter(Value::is_number)?,
             "stop_time": stops,
         },
         "probes": body.get("probes")?,
@@ -93,7 +91,7 @@ fn translated(
     }))
 }
 
-fn text<'a>(params: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(params: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     params.get(name)?.as_str()
 }
 
