@@ -62,7 +62,7 @@ async fn the_others_do_not_notice() {
         assert!(p99 < P99, "{name}: {p99:?}");
     }
     assert_eq!(hub.terminate().await, 0);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 /// How long the hub takes to acknowledge results of probes that behave while `abuse` goes on.
@@ -222,7 +222,7 @@ async fn a_probe_that_never_reads_is_closed_as_slow() {
     for operation in operations.iter().take(OFFERED) {
         assert_eq!(probe.accept().await, *operation);
     }
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 /// Creates operations with large frames until the hub says that the probe is gone.

@@ -72,7 +72,7 @@ async fn nothing_on_disk_is_lost_and_nothing_is_double() {
     );
     hub.restart().await;
     let delivered = async || {
-        let stored = database::result_codes(&hub.data_dir());
+        let stored = hub.result_codes().await;
         on_disk
             .is_subset(&stored.into_iter().collect())
             .then_some(())
@@ -84,7 +84,7 @@ async fn nothing_on_disk_is_lost_and_nothing_is_double() {
     })
     .await;
     settle(&ana, &operations, &agent.data_dir()).await;
-    check(&hub, &server, on_disk.len());
+    check(&hub, &server, on_disk.len()).await;
     assert_eq!(agent.terminate().await, 0, "the agent's exit code");
     assert_eq!(hub.terminate().await, 0, "the hub's exit code");
 }
@@ -143,7 +143,7 @@ async fn settle(user: &TestUser, operations: &[OperationId], data_dir: &Path) {
     .await;
 }
 
-fn check(hub: &Hub, server: &DnsServer, on_disk: usize) {
+async fn check(hub: &Hub, server: &DnsServer, on_disk: usize) {
     let query = "select count(*) from results r join operations o on o.id = r.operation where o.kind = 'dns'";
     let stored = usize::try_from(database::number(&hub.data_dir(), query)).expect("a count");
     let asked = server.asked();
@@ -156,5 +156,5 @@ fn check(hub: &Hub, server: &DnsServer, on_disk: usize) {
         stored <= asked && asked - stored <= in_their_middle,
         "{asked} questions, {stored} results"
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }

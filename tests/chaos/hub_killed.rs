@@ -1,139 +1,91 @@
-//! kill -9 of the hub while many probes deliver and a user spends.
+//! kill -9 of the hub while many probes deliver, users read and watch, and one spends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bson::doc;
 use rand::{RngExt as _, rngs::StdRng};
-use serde_json::Value;
-use tests::{
-    Case, Fleet, Hub, TestUser, Trial, api, database, eventually, orders, random, wait::within,
-};
-use tokio::{task::JoinSet, time::sleep};
+use services::Mongod;
+use tests::{Case, Hub, Trial, random};
+use tokio::time::sleep;
+
+use crate::load::{Load, Size};
 
 const KILLS: usize = 20;
-const PROBES: usize = 50;
-const OPERATIONS: usize = 5;
-const RESULTS_EACH: usize = 400;
-const RESULTS: usize = PROBES * RESULTS_EACH;
-/// What a rewarded result earns.
-const REWARD: i64 = 10;
+/// Of a hub on MongoDB.
+const KILLS_ON_MONGO: usize = 5;
+const SIZE: Size = Size {
+    customers: 1,
+    readers: 0,
+    probes: 50,
+    operations: 5,
+    results_each: 400,
+    pause: None,
+    limit: DELIVERED_WITHIN,
+    hub_dies: true,
+};
+/// In less time than MongoDB keeps up what a killed hub has begun, which is a minute after each kill.
+const SIZE_ON_MONGO: Size = Size {
+    probes: 20,
+    results_each: 200,
+    limit: Duration::from_secs(60),
+    ..SIZE
+};
 /// Longest all deliveries may take.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(240);
-/// Operations created and half of them cancelled while the hub is killed.
-const PURCHASES: usize = 60;
+/// Kills come before this share of all results is acknowledged, so that each meets results on their way.
+const LAST_KILL: f64 = 0.9;
+/// Pause before a kill, ms.
+const PAUSE_MS: std::ops::Range<u64> = 0..100;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Case::new("chaos::hub_killed::nothing_is_lost_and_nothing_is_double")
             .within(DELIVERED_WITHIN * 2)
             .run(nothing_is_lost_and_nothing_is_double),
+        Case::new("chaos::hub_killed::nor_on_mongo")
+            .within(DELIVERED_WITHIN * 2)
+            .unless(services::mongod::missing())
+            .run(nor_on_mongo),
     ]
 }
 
 async fn nothing_is_lost_and_nothing_is_double() {
-    let mut random = random::seeded("hub_killed");
-    let mut hub = Hub::start().await;
-    let fleet = Fleet::new(&hub, PROBES, OPERATIONS).await;
-    let spender = hub.user("spender", 1000).await;
-    let (before, started) = (fleet.owner.credits().await, Instant::now());
-    let mut couriers = fleet.deliver(&hub.url(), RESULTS_EACH, None);
-    let mut purchases = JoinSet::new();
-    purchases.spawn(buy(spender.clone(), fleet.probes[0].id));
-    kill_often(&mut hub, &fleet, &mut random).await;
-    within(DELIVERED_WITHIN, "the end of all deliveries", async {
-        while let Some(courier) = couriers.join_next().await {
-            courier.expect("a courier that did not panic");
-        }
-        purchases
-            .join_next()
-            .await
-            .expect("a purchase")
-            .expect("a buyer that did not panic");
-    })
-    .await;
-    let (stored, sent, took) = (fleet.tally.stored(), fleet.tally.sent(), started.elapsed());
-    eprintln!(
-        "hub_killed: {KILLS} kills in {took:.1?}; {stored} results acknowledged, {sent} sent, {} sessions of {PROBES} probes",
-        fleet.tally.sessions()
-    );
-    assert_eq!(fleet.tally.wrong(), [""; 0]);
-    assert_eq!(stored, RESULTS);
-    fleet.check(&hub, RESULTS_EACH);
-    database::check(&hub.data_dir());
-    assert_eq!(
-        fleet.owner.credits().await,
-        before + REWARD * RESULTS as i64
-    );
-    check_purchases(&hub, &spender).await;
+    kill_often(Hub::start().await, "hub_killed", SIZE, KILLS).await;
 }
 
-/// Kills the hub at random points of the delivery's progress, so that each kill meets results on their way.
-async fn kill_often(hub: &mut Hub, fleet: &Fleet, random: &mut StdRng) {
-    let mut points: Vec<usize> = (0..KILLS)
-        .map(|_| random.random_range(0..RESULTS * 9 / 10))
+/// As a user who may read and write one database and nothing else: this must do, also to end what a killed hub left.
+async fn nor_on_mongo() {
+    let mongod = Mongod::with().auth("root", "root-password").start().await;
+    let database = mongod.fresh_database();
+    let create = doc! {
+        "createUser": "hub",
+        "pwd": "hub-password",
+        "roles": [{ "role": "readWrite", "db": &database }],
+    };
+    let admin = mongod.client().await.database("admin");
+    admin.run_command(create).await.expect("a user");
+    let settings = [
+        ("DATABASE", "mongo"),
+        ("MONGO_URI", &*mongod.uri().replace("root", "hub")),
+        ("MONGO_DATABASE", &database),
+    ];
+    let hub = Hub::start_with(&settings).await;
+    kill_often(hub, "hub_killed on mongo", SIZE_ON_MONGO, KILLS_ON_MONGO).await;
+}
+
+/// Kills the hub at random points of the delivery's progress.
+async fn kill_often(mut hub: Hub, name: &str, size: Size, kills: usize) {
+    let mut random: StdRng = random::seeded(&format!("{name}, kills"));
+    let load = Load::start(&hub, name, size).await;
+    let mut points: Vec<f64> = (0..kills)
+        .map(|_| random.random_range(0.0..LAST_KILL))
         .collect();
-    points.sort_unstable();
+    points.sort_unstable_by(f64::total_cmp);
     for point in points {
-        let what = format!("{point} acknowledged results");
-        eventually(DELIVERED_WITHIN, &what, async || {
-            (fleet.tally.stored() >= point).then_some(())
-        })
-        .await;
-        sleep(Duration::from_millis(random.random_range(0..100))).await;
-        assert!(
-            fleet.tally.stored() < RESULTS,
-            "all was delivered before the hub was killed"
-        );
+        load.reach(point).await;
+        sleep(Duration::from_millis(random.random_range(PAUSE_MS))).await;
         hub.kill9().await;
         hub.restart().await;
     }
-}
-
-/// Creates operations, each under a key and as often as it takes, and cancels every other one.
-async fn buy(user: TestUser, probe: probe_protocol::ProbeId) {
-    let mut random = random::seeded("hub_killed, purchases");
-    let order = orders::queued(orders::ping(&[probe]));
-    for number in 0..PURCHASES {
-        let made = insist(|| {
-            let request = user
-                .api
-                .request(reqwest::Method::POST, "/api/v1/operations");
-            request
-                .header("idempotency-key", format!("purchase-{number}"))
-                .json(&order)
-        })
-        .await;
-        if number % 2 == 0 {
-            let path = format!("/api/v1/operations/{}", made["id"].as_str().expect("an id"));
-            insist(|| user.api.request(reqwest::Method::DELETE, &path)).await;
-        }
-        sleep(Duration::from_millis(random.random_range(0..300))).await;
-    }
-}
-
-/// Sends a request until it is answered with success.
-async fn insist(request: impl Fn() -> reqwest::RequestBuilder) -> Value {
-    eventually(DELIVERED_WITHIN, "an answer", async || {
-        match api::send(request()).await {
-            Ok(answer) if answer.status < 300 => Some(answer.json()),
-            Ok(answer) if answer.status < 500 => panic!("{}: {}", answer.status, answer.text()),
-            _ => None,
-        }
-    })
-    .await
-}
-
-/// A purchase is made once, however often it was asked for.
-async fn check_purchases(hub: &Hub, spender: &TestUser) {
-    let of_spender = format!("from operations where owner = '{}'", spender.id);
-    let count = |query: &str| database::number(&hub.data_dir(), query);
-    assert_eq!(
-        count(&format!("select count(*) {of_spender}")),
-        PURCHASES as i64
-    );
-    let cancelled = count(&format!(
-        "select count(*) {of_spender} and cancelled_at_ms is not null"
-    ));
-    assert_eq!(cancelled, PURCHASES as i64 / 2);
-    let kept = count(&format!("select sum(charged - refunded) {of_spender}"));
-    assert_eq!(spender.credits().await, 1000 - kept);
+    load.finish(&hub, name).await;
 }

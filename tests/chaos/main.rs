@@ -4,15 +4,20 @@ use std::process::ExitCode;
 
 mod abuse;
 mod agent_killed;
+mod customer;
 mod hub_killed;
+mod load;
+mod mongo;
 mod spending;
 mod streams;
+mod watcher;
 
 fn main() -> ExitCode {
     let trials = [
         abuse::trials(),
         agent_killed::trials(),
         hub_killed::trials(),
+        mongo::trials(),
         spending::trials(),
         streams::trials(),
     ];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use tests::{Case, Hub, Trial, database, orders};
+use tests::{Case, Hub, Trial, orders};
 
 /// What the balance pays for.
 const AFFORDABLE: usize = 50;
@@ -36,8 +36,8 @@ async fn two_hundred_race_for_fifty() {
     assert_eq!((created, too_dear), (AFFORDABLE, CREATIONS - AFFORDABLE));
     assert_eq!(ana.credits().await, 0);
     assert_eq!(
-        database::number(&hub.data_dir(), "select count(*) from operations"),
+        hub.number("select count(*) from operations").await,
         AFFORDABLE as i64
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }

@@ -36,7 +36,7 @@ async fn a_user_registers_and_logs_in() {
     let request = hub.api().request(reqwest::Method::GET, "/api/v1/users/me");
     let old = request.header("access_token", ana.api.token().expect("a token"));
     assert_eq!(tests::api::must(old).await.expect(200)["id"], made["id"]);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn wrong_credentials_say_nothing_more() {
@@ -122,7 +122,7 @@ async fn only_superusers_grant() {
     assert_eq!(ana.credits().await, 0);
     admin.grant(&ana, 7).await;
     assert_eq!(ana.credits().await, 7);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn a_grant_is_repeated_by_its_key() {
@@ -146,7 +146,7 @@ async fn a_grant_is_repeated_by_its_key() {
         .await
         .expect_problem(409, "idempotency_key_reused");
     assert_eq!(ana.credits().await, 40);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 /// [`PASSWORD`] as passlib's `pbkdf2_sha256` keeps it: 29,000 rounds, salt `0123456789abcdef`.
@@ -223,7 +223,7 @@ async fn the_ledger_pages_add_up_to_the_balance() {
         .get("/api/v1/users/me/credits?limit=0&cursor=%21&colour=red")
         .await;
     assert_eq!(wrong.wrong_fields(), ["?colour", "?cursor", "?limit"]);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn others_see_nothing() {

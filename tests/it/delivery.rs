@@ -55,7 +55,7 @@ async fn an_operation_passes_all_states() {
     );
     // One credit spent, ten earned by the probe's owner.
     assert_eq!(ana.credits().await, 100 - 1 + 10);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn skip_leaves_probes_that_are_away_out() {
@@ -122,7 +122,7 @@ async fn queue_waits_for_the_probe() {
     let mut all = [offered[0], offered[1], third];
     all.sort_unstable();
     assert_eq!(again, all);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn a_refusal_is_given_back() {
@@ -151,7 +151,7 @@ async fn a_refusal_is_given_back() {
     assert_eq!(ana.credits().await, 100);
     let late = probe.deliver(operation, "1").await;
     assert_eq!(late, Ack::Rejected(Rejection::NotAssigned));
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn what_no_probe_took_expires() {
@@ -179,5 +179,5 @@ async fn what_no_probe_took_expires() {
             (*frame == HubFrame::Cancel { operation }).then_some(())
         })
         .await;
-    database::check(&hub.data_dir());
+    hub.check().await;
 }

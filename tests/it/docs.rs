@@ -106,7 +106,9 @@ fn links_lead_somewhere() {
         "docs/contributing.md",
         "docs/api.md",
         "docs/architecture.md",
+        "docs/benchmarks.md",
         "docs/protocol.md",
+        "docs/moving.md",
     ] {
         let text = file(page);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);

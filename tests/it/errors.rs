@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
-use tests::{Hub, TestUser, Trial, database, trials};
+use tests::{Hub, TestUser, Trial, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -164,10 +164,7 @@ async fn every_wrong_field_is_named_at_once() {
             "{body}"
         );
     }
-    assert_eq!(
-        database::number(&hub.data_dir(), "select count(*) from operations"),
-        0
-    );
+    assert_eq!(hub.number("select count(*) from operations").await, 0);
     assert_eq!(ana.credits().await, 100);
 }
 

@@ -13,8 +13,12 @@ const DAMAGES: &[(&str, &str)] = &[
         "a balance is not the sum of its ledger",
     ),
     (
-        "update ledger set balance = balance + 1 where id = 1",
+        "update ledger set balance = balance + 1 where number = 1",
         "an entry's balance does not follow from the one before",
+    ),
+    (
+        "update ledger set number = number + 1 where number = (select max(number) from ledger)",
+        "the numbers of a ledger have a hole",
     ),
     (
         "update operations set last_seq = last_seq + 1",
@@ -86,7 +90,7 @@ async fn every_broken_promise_is_found() {
         );
     }
     assert_eq!(hub.terminate().await, 0);
-    database::check(&hub.data_dir());
+    hub.check().await;
     let whole = std::fs::read(hub.data_dir().join(database::FILE)).expect("the file");
     for (damage, promise) in DAMAGES {
         let folder = tempfile::tempdir().expect("a folder");

@@ -42,6 +42,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "sweep",
             "throttle",
             "tokens",
+            "transfer",
         ],
     ),
     ("bus", &["store"]),
@@ -74,13 +75,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "launch",
         &["bus", "dispatch", "domain", "registry", "store"],
     ),
-    ("lib", &["app", "config", "http", "telemetry"]),
+    ("lib", &["app", "config", "http", "telemetry", "transfer"]),
     ("listener", &[]),
     ("live", &["bus", "domain", "store", "views"]),
     ("main", &[]),
     ("names", &[]),
     ("old_words", &["domain"]),
     ("passwords", &[]),
+    ("progress", &[]),
     ("registry", &["domain"]),
     (
         "session",
@@ -98,6 +100,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("throttle", &[]),
     ("tokens", &["config"]),
+    (
+        "transfer",
+        &[
+            "config",
+            "decode",
+            "domain",
+            "old_words",
+            "passwords",
+            "store",
+        ],
+    ),
     ("views", &["store"]),
     ("warts", &[]),
 ];
@@ -105,12 +118,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// What only some modules may name: libraries that decide what a module can do, and adapters.
 const BELONGS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/sqlite"]),
+    ("mongodb", &["store/mongo", "transfer/import/source"]),
     (
         "axum",
         &["http", "session", "registry", "dispatch", "listener"],
     ),
     ("tokio::net", &["app", "listener"]),
-    ("std::fs", &["app", "store/sqlite", "telemetry"]),
+    (
+        "std::fs",
+        &["app", "store/sqlite", "telemetry", "transfer/import/source"],
+    ),
+    ("mongodb", &["store/mongo", "transfer/import/source"]),
     ("jsonwebtoken", &["tokens"]),
     ("argon2", &["passwords"]),
     ("clap", &["main"]),
@@ -119,7 +137,8 @@ const BELONGS: &[(&str, &[&str])] = &[
     ("psl", &["domain/user"]),
     ("socketioxide_core", &["session/socketio"]),
     ("socketioxide_parser_common", &["session/socketio"]),
-    ("store::sqlite", &["app", "store"]),
+    ("store::sqlite", &["app/stores", "store"]),
+    ("store::mongo", &["app/stores", "store"]),
     ("bus::local", &["app", "bus"]),
 ];
 

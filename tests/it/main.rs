@@ -5,14 +5,18 @@ use std::process::ExitCode;
 mod accounts;
 mod bodies;
 mod browser;
+mod copying;
 mod delivery;
 mod demo;
 mod docs;
 mod errors;
+mod forgetting;
 mod harness;
 mod holes;
+mod importing;
 mod layers;
 mod main_job;
+mod mongo;
 mod old_http;
 mod old_probes;
 mod operations;
@@ -32,14 +36,18 @@ fn main() -> ExitCode {
         accounts::trials(),
         bodies::trials(),
         browser::trials(),
+        copying::trials(),
         delivery::trials(),
         demo::trials(),
         docs::trials(),
         errors::trials(),
+        forgetting::trials(),
         harness::trials(),
         holes::trials(),
+        importing::trials(),
         layers::trials(),
         main_job::trials(),
+        mongo::trials(),
         old_http::trials(),
         old_probes::trials(),
         shutdown::trials(),

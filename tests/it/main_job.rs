@@ -6,8 +6,8 @@ use std::time::Duration;
 use probe_protocol::OperationId;
 use serde_json::{Value, json};
 use tests::{
-    Agent, Case, DnsServer, EventStream, Hub, TestProbe, TestUser, Trial, database, eventually,
-    process, wait::SOON,
+    Agent, Case, DnsServer, EventStream, Hub, TestProbe, TestUser, Trial, eventually, process,
+    wait::SOON,
 };
 
 /// Longest a measurement on loopback may take, on a machine that is busy.
@@ -77,7 +77,8 @@ impl Site {
         let path = format!("/api/v1/probes/{}", self.probe.id);
         eventually(SOON * 2, "a connected agent", async || {
             let probe = self.user.api.get(&path).await.expect(200);
-            (probe["connected"] == true).then_some(probe)
+            // A session takes its seat before it notes what its agent is.
+            (probe["connected"] == true && !probe["agent"].is_null()).then_some(probe)
         })
         .await
     }
@@ -117,7 +118,7 @@ impl Site {
     async fn close(mut self) {
         assert_eq!(self.agent.terminate().await, 0, "the agent's exit code");
         assert_eq!(self.hub.terminate().await, 0, "the hub's exit code");
-        database::check(&self.hub.data_dir());
+        self.hub.check().await;
     }
 }
 

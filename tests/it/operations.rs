@@ -4,8 +4,7 @@ use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use probe_protocol::{HubFrame, Kind, ProbeFrame, ResultFormat};
 use serde_json::{Value, json};
 use tests::{
-    Ack, FakeProbe, Hub, TestProbe, Trial, database, eventually, orders, probe::hello, trials,
-    wait::SOON,
+    Ack, FakeProbe, Hub, TestProbe, Trial, eventually, orders, probe::hello, trials, wait::SOON,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -88,7 +87,7 @@ async fn the_price_is_unit_by_targets_by_runs_by_probes() {
         );
         assert_eq!(ana.credits().await, before - 42 * unit);
     }
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn a_repeated_key_creates_once() {
@@ -127,7 +126,7 @@ async fn a_repeated_key_creates_once() {
             ["Idempotency-Key"]
         );
     }
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn small_probe(hub: &Hub, registered: &TestProbe, credits: u32, kinds: &[Kind]) -> FakeProbe {
@@ -179,7 +178,7 @@ async fn a_full_probe_is_left_out() {
     let full =
         async || (ana.order(&orders::ping(&[registered.id])).await.status == 422).then_some(());
     eventually(SOON, "a probe that says it is full", full).await;
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn an_incapable_or_unknown_probe_is_left_out() {
@@ -259,7 +258,7 @@ async fn cancelling_tells_the_probe_and_gives_back() {
     // Again changes nothing.
     assert_eq!(ana.cancel(operation).await, shown);
     probe.finish(operation).await;
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn what_ran_before_a_cancel_is_kept() {
@@ -279,7 +278,7 @@ async fn what_ran_before_a_cancel_is_kept() {
         (&json!(1), &json!(0))
     );
     assert_eq!(probe.deliver_result(late).await, Ack::Stored);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn a_cancelled_operation_is_not_offered() {

@@ -223,7 +223,7 @@ async fn deleting_a_probe_ends_its_session_and_its_work() {
         again.expect_problem(422, "no_available_probe")["left_out"][0]["reason"],
         "unknown"
     );
-    tests::database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn availability_follows_what_is_assigned() {

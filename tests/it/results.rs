@@ -5,7 +5,7 @@ use probe_protocol::{ContentFormat, OperationId, Rejection};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
-    Ack, FakeProbe, Hub, Trial, api, at_work, database, orders,
+    Ack, FakeProbe, Hub, Trial, api, at_work, orders,
     probe::{hello, result},
     trials,
 };
@@ -39,7 +39,7 @@ async fn a_repeat_is_acknowledged_and_changes_nothing() {
         (ana.results(operation).await, ana.credits().await),
         (stored, credits)
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn more_than_planned_is_rejected() {
@@ -60,7 +60,7 @@ async fn more_than_planned_is_rejected() {
         "a repeat stays a repeat"
     );
     assert_eq!(ana.credits().await, 100 - 1 + 10);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn a_stranger_s_result_is_rejected() {
@@ -88,7 +88,7 @@ async fn a_stranger_s_result_is_rejected() {
         (mallory.credits().await, ana.results(operation).await.len()),
         (0, 1)
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn runs_after_the_stop_or_a_cancel_are_rejected() {
@@ -113,7 +113,7 @@ async fn runs_after_the_stop_or_a_cancel_are_rejected() {
         probe.deliver_result(late).await,
         Ack::Rejected(Rejection::Cancelled)
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 fn numbers(page: &Value) -> Vec<u64> {
@@ -259,7 +259,7 @@ async fn what_cannot_be_read_is_kept_and_marked() {
         before,
         "nothing was measured, nothing is earned"
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn a_result_on_disk_outlives_kill_9() {
@@ -275,5 +275,5 @@ async fn a_result_on_disk_outlives_kill_9() {
         numbers(&json!({"items": ana.results(operation).await})),
         [1, 2]
     );
-    database::check(&hub.data_dir());
+    hub.check().await;
 }

@@ -70,7 +70,7 @@ async fn a_stop_in_full_flight_loses_nothing() {
         }
     }
     assert!(acknowledged > 200, "{acknowledged}");
-    database::check(&hub.data_dir());
+    hub.check().await;
     // It starts again on what it left.
     hub.restart().await;
     assert_eq!(hub.api().get("/readyz").await.status, 200);
@@ -127,7 +127,7 @@ async fn a_silent_probe_does_not_hold_a_stop_up() {
     assert_eq!(hub.api().get("/healthz").await.status, 200);
     let code = hub.terminate().await;
     assert_eq!(code, 0, "the exit code");
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 async fn a_request_under_way_is_answered() {
@@ -167,11 +167,8 @@ async fn a_request_under_way_is_answered() {
         .expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     assert_eq!(hub.process().wait(STOPPED_WITHIN).await, 0);
-    assert_eq!(
-        database::number(&hub.data_dir(), "select count(*) from operations"),
-        1
-    );
-    database::check(&hub.data_dir());
+    assert_eq!(hub.number("select count(*) from operations").await, 1);
+    hub.check().await;
 }
 
 async fn a_second_hub_on_the_same_data_is_refused() {

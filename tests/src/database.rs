@@ -1,8 +1,11 @@
-//! Reads the hub's SQLite file, also while the hub runs, and says which promises it breaks.
+//! Reads the hub's SQLite file, also while the hub runs, and says which promises it breaks. [`mongo`] holds a database of
+//! MongoDB to the same ones.
 
 use std::{collections::HashSet, path::Path};
 
 use rusqlite::{Connection, OpenFlags};
+
+pub mod mongo;
 
 /// Name of the file in the data folder.
 pub const FILE: &str = "pladmed.sqlite";
@@ -17,8 +20,13 @@ const BROKEN_PROMISES: &[(&str, &str)] = &[
     ("a balance is below zero", "select id from users where credits < 0"),
     (
         "an entry's balance does not follow from the one before",
-        "select 'entry ' || id || ' of ' || user from (select id, user, amount, balance,
-            lag(balance, 1, 0) over (partition by user order by id) as before from ledger) where balance != before + amount",
+        "select 'entry ' || number || ' of ' || user from (select number, user, amount, balance,
+            lag(balance, 1, 0) over (partition by user order by number) as before from ledger) where balance != before + amount",
+    ),
+    (
+        "the numbers of a ledger have a hole",
+        "select user || ' has ' || count(*) || ' from ' || min(number) || ' to ' || max(number)
+            from ledger group by user having min(number) != 1 or max(number) != count(*)",
     ),
     (
         "the numbers of results have a hole",
@@ -143,8 +151,80 @@ pub fn broken_promises(data_dir: &Path) -> Vec<String> {
     let connection = open(data_dir);
     // One view for all queries: the hub may be writing.
     connection.execute_batch("begin").expect("a transaction");
+    broken(&connection, BROKEN_PROMISES)
+}
+
+/// Holds the file to every promise.
+///
+/// # Panics
+/// With what it breaks.
+pub fn check(data_dir: &Path) {
+    none(&broken_promises(data_dir));
+}
+
+/// The promise that operations cannot keep which were imported from the replaced system.
+const CHARGED_ONCE: &str = "a charge is not in the ledger once";
+
+/// Holds the file to every promise, where these operations were imported: they were paid for elsewhere, so the ledger has
+/// no charge for them.
+///
+/// # Panics
+/// With what it breaks.
+pub fn check_imported(data_dir: &Path, imported: &[String]) {
+    none(&beside_imports(broken_promises(data_dir), imported));
+    assert_eq!(number(data_dir, &charges_of(imported)), 0, "charged twice");
+}
+
+/// What is broken beside what imported operations cannot keep.
+fn beside_imports(mut broken: Vec<String>, imported: &[String]) -> Vec<String> {
+    let lines = imported.iter().map(|id| format!("{CHARGED_ONCE}: {id}"));
+    let allowed: HashSet<String> = lines.collect();
+    broken.retain(|line| !allowed.contains(line));
+    broken
+}
+
+/// Counts charges for these operations.
+fn charges_of(imported: &[String]) -> String {
+    let ids = imported.join("', '");
+    format!("select count(*) from ledger where reason = 'charge' and operation in ('{ids}')")
+}
+
+/// The first column of all rows.
+///
+/// # Panics
+/// When the query fails.
+#[must_use]
+pub fn texts(data_dir: &Path, query: &str) -> Vec<String> {
+    let connection = open(data_dir);
+    let mut statement = connection
+        .prepare(query)
+        .unwrap_or_else(|error| panic!("{query}: {error}"));
+    let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+    rows.map(|row| row.expect("a text")).collect()
+}
+
+/// One number.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn number(data_dir: &Path, query: &str) -> i64 {
+    number_in(&open(data_dir), query)
+}
+
+/// The codes of all results, as `operation probe code`.
+///
+/// # Panics
+/// When one is there twice.
+#[must_use]
+pub fn result_codes(data_dir: &Path) -> HashSet<String> {
+    result_codes_in(&open(data_dir))
+}
+
+/// Which of these promises are broken, in words.
+fn broken(connection: &Connection, promises: &[(&str, &str)]) -> Vec<String> {
     let mut broken = Vec::new();
-    for (what, query) in BROKEN_PROMISES {
+    for (what, query) in promises {
         let mut statement = connection
             .prepare(query)
             .unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -156,12 +236,7 @@ pub fn broken_promises(data_dir: &Path) -> Vec<String> {
     broken
 }
 
-/// Holds the file to every promise.
-///
-/// # Panics
-/// With what it breaks.
-pub fn check(data_dir: &Path) {
-    let broken = broken_promises(data_dir);
+fn none(broken: &[String]) {
     assert!(
         broken.is_empty(),
         "the store breaks promises:\n{}",
@@ -169,24 +244,13 @@ pub fn check(data_dir: &Path) {
     );
 }
 
-/// One number.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn number(data_dir: &Path, query: &str) -> i64 {
-    open(data_dir)
+fn number_in(connection: &Connection, query: &str) -> i64 {
+    connection
         .query_row(query, [], |row| row.get(0))
         .unwrap_or_else(|error| panic!("{query}: {error}"))
 }
 
-/// The codes of all results, as `operation probe code`.
-///
-/// # Panics
-/// When one is there twice.
-#[must_use]
-pub fn result_codes(data_dir: &Path) -> HashSet<String> {
-    let connection = open(data_dir);
+fn result_codes_in(connection: &Connection) -> HashSet<String> {
     let mut statement = connection
         .prepare("select operation || ' ' || probe || ' ' || code from results")
         .expect("a query");

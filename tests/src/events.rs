@@ -11,6 +11,12 @@ use crate::{
     wait::{SOON, within},
 };
 
+/// Longest until a stream begins: longer than the hub waits for a store that does not answer.
+const BEGINS_WITHIN: Duration = Duration::from_secs(20);
+
+/// What a hub answers that is in trouble.
+const UNAVAILABLE: u16 = 503;
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
@@ -54,22 +60,30 @@ impl EventStream {
         id: OperationId,
         last: Option<u64>,
     ) -> Result<Self, reqwest::Error> {
-        let mut request = api.request(Method::GET, &format!("/api/v1/operations/{id}/events"));
-        if let Some(last) = last {
-            request = request.header("last-event-id", last.to_string());
-        }
-        let response = within(SOON, "a stream", request.send()).await?;
+        Ok(Self::of(ask(api, id, last).await?))
+    }
+
+    /// The same of a hub that may be in trouble; `None` when it is away or says so.
+    ///
+    /// # Panics
+    /// When the hub answers with another error.
+    pub async fn try_open(api: &Api, id: OperationId, last: Option<u64>) -> Option<Self> {
+        let response = ask(api, id, last).await.ok()?;
+        (response.status().as_u16() != UNAVAILABLE).then(|| Self::of(response))
+    }
+
+    fn of(response: Response) -> Self {
         assert_eq!(response.status().as_u16(), 200, "no stream");
         let kind = response
             .headers()
             .get("content-type")
             .and_then(|kind| kind.to_str().ok());
         assert_eq!(kind, Some("text/event-stream"));
-        Ok(Self {
+        Self {
             response,
             unread: Vec::new(),
             bytes_left: usize::MAX,
-        })
+        }
     }
 
     /// The stream ends after so many more bytes, wherever that is.
@@ -132,6 +146,14 @@ impl EventStream {
         let text = std::str::from_utf8(&self.unread[..end]).expect("UTF-8 in a stream");
         Some((text.to_owned(), end + 2))
     }
+}
+
+async fn ask(api: &Api, id: OperationId, last: Option<u64>) -> Result<Response, reqwest::Error> {
+    let mut request = api.request(Method::GET, &format!("/api/v1/operations/{id}/events"));
+    if let Some(last) = last {
+        request = request.header("last-event-id", last.to_string());
+    }
+    within(BEGINS_WITHIN, "a stream", request.send()).await
 }
 
 /// An event from its lines; nothing where there are only comments.

@@ -88,7 +88,14 @@ impl Fleet {
     /// # Panics
     /// With what is missing.
     pub fn check(&self, hub: &Hub, results_each: usize) {
-        let stored = database::result_codes(&hub.data_dir());
+        self.check_codes(&database::result_codes(&hub.data_dir()), results_each);
+    }
+
+    /// The same for what [`Hub::result_codes`] tells of any store.
+    ///
+    /// # Panics
+    /// With what is missing.
+    pub fn check_codes(&self, stored: &HashSet<String>, results_each: usize) {
         let expected: HashSet<String> = self
             .probes
             .iter()
@@ -102,7 +109,7 @@ impl Fleet {
                 })
             })
             .collect();
-        let missing: Vec<&String> = expected.difference(&stored).collect();
+        let missing: Vec<&String> = expected.difference(stored).collect();
         assert!(
             missing.is_empty(),
             "{} acknowledged results are missing, as {:?}",

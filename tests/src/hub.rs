@@ -1,6 +1,7 @@
-//! A real hub: the `pladmed` process on a loopback port, with a data folder of its own.
+//! A real hub: the `pladmed` process on a loopback port, with a data folder of its own, or on MongoDB.
 
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Stdio,
@@ -13,6 +14,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command, time::sleep};
 
 use crate::{
     api::Api,
+    database,
     process::{Process, program},
     user::TestUser,
     wait::within,
@@ -54,22 +56,39 @@ impl Hub {
         Self::start_with(&[]).await
     }
 
+    /// A hub on the MongoDB of this URI, in a database of its own, with settings beside the usual ones.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn on_mongo(uri: &str, settings: &[(&str, &str)]) -> Self {
+        let name = services::mongod::fresh_database();
+        let mut all = vec![
+            ("DATABASE", "mongo"),
+            ("MONGO_URI", uri),
+            ("MONGO_DATABASE", &name),
+        ];
+        all.extend(settings);
+        Self::start_with(&all).await
+    }
+
     /// A hub with settings beside the usual ones.
     ///
     /// # Panics
     /// When it does not become ready.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let settings: Vec<(String, String)> = settings
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let folder = tempfile::Builder::new()
-            .prefix("pladmed-hub-")
-            .tempdir()
-            .expect("a folder");
-        create_superuser(&folder, ADMIN, PASSWORD).await;
+        let chosen = std::env::var("TEST_DATABASE").is_ok_and(|chosen| chosen == "mongo");
+        if chosen && !settings.iter().any(|(name, _)| *name == "DATABASE") {
+            let uri = services::mongod::shared().await.uri();
+            return Box::pin(Self::on_mongo(&uri, settings)).await;
+        }
+        let (folder, settings) = (new_folder(), owned(settings));
+        create_superuser(&folder, &settings, ADMIN, PASSWORD).await;
+        Self::on(folder, settings).await
+    }
+
+    async fn on(folder: TempDir, settings: Vec<(String, String)>) -> Self {
         for _ in 0..PORT_ATTEMPTS {
-            let port = rand::rng().random_range(PORTS);
+            let port = free_port();
             let mut process = spawn(&folder, port, &settings);
             if ready(&mut process, 0).await {
                 let api = Api::new(&format!("http://127.0.0.1:{port}"));
@@ -90,6 +109,41 @@ impl Hub {
         panic!("no port is free");
     }
 
+    /// Another hub on the same database of MongoDB, with the same settings and the same key for tokens, on a port and with
+    /// a folder of its own.
+    ///
+    /// # Panics
+    /// When it does not become ready, or this one is not on MongoDB.
+    pub async fn beside(&self) -> Self {
+        assert_eq!(self.setting("DATABASE"), Some("mongo"));
+        let mut settings = self.settings.clone();
+        if self.setting("SECRET_KEY").is_none() {
+            let key = self.data_dir().join("secret_key");
+            let key = std::fs::read_to_string(key).expect("the hub's key");
+            settings.push(("SECRET_KEY".to_owned(), key.trim().to_owned()));
+        }
+        Self::on(new_folder(), settings).await
+    }
+
+    /// A hub with nobody in its store but those who are there already.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn without_superuser(settings: &[(&str, &str)]) -> Self {
+        Self::on(new_folder(), owned(settings)).await
+    }
+
+    /// Starts a hub that must not become ready; its exit code and what it logged.
+    ///
+    /// # Panics
+    /// When it does, or takes too long to end.
+    pub async fn refused(settings: &[(&str, &str)]) -> (i32, String) {
+        let folder = new_folder();
+        let mut process = spawn(&folder, free_port(), &owned(settings));
+        assert!(!ready(&mut process, 0).await, "{}", process.log());
+        (process.wait(STOPPED_WITHIN).await, process.log())
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -108,7 +162,73 @@ impl Hub {
         &self.api
     }
 
-    /// Where its database lies.
+    /// Its database, where that is in MongoDB, by a client for the runtime that asks.
+    ///
+    /// # Panics
+    /// When it is not told by a URI and a name, as [`Self::on_mongo`] does.
+    pub async fn mongo(&self) -> Option<mongodb::Database> {
+        if self.setting("DATABASE") != Some("mongo") {
+            return None;
+        }
+        let uri = self.setting("MONGO_URI").expect("a hub on a URI");
+        let name = self.setting("MONGO_DATABASE").expect("the database's name");
+        let client = mongodb::Client::with_uri_str(uri).await.expect("a client");
+        Some(client.database(name))
+    }
+
+    /// Holds its store to every promise, also while it runs.
+    ///
+    /// # Panics
+    /// With what it breaks.
+    pub async fn check(&self) {
+        match self.mongo().await {
+            Some(database) => database::mongo::check(&database).await,
+            None => database::check(&self.data_dir()),
+        }
+    }
+
+    /// The same, where these operations were imported from the replaced system.
+    ///
+    /// # Panics
+    /// With what it breaks.
+    pub async fn check_imported(&self, imported: &[String]) {
+        match self.mongo().await {
+            Some(database) => database::mongo::check_imported(&database, imported).await,
+            None => database::check_imported(&self.data_dir(), imported),
+        }
+    }
+
+    /// One number from its store, by a query for SQLite.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn number(&self, query: &str) -> i64 {
+        match self.mongo().await {
+            Some(database) => database::mongo::number(&database, query).await,
+            None => database::number(&self.data_dir(), query),
+        }
+    }
+
+    /// The codes of all results in its store, as `operation probe code`.
+    ///
+    /// # Panics
+    /// When one is there twice.
+    pub async fn result_codes(&self) -> HashSet<String> {
+        match self.mongo().await {
+            Some(database) => database::mongo::result_codes(&database).await,
+            None => database::result_codes(&self.data_dir()),
+        }
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        // As in an environment, the last one counts.
+        let mut settings = self.settings.iter().rev();
+        settings
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Where its file lies, and its secret.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         data_dir(&self.folder)
@@ -135,14 +255,33 @@ impl Hub {
     /// # Panics
     /// When it does not become ready.
     pub async fn restart(&mut self) {
+        let log_so_far = self.start_again();
+        self.until_ready(log_so_far).await;
+    }
+
+    /// Starts it again after its end, without waiting; how long its log was before.
+    pub fn start_again(&mut self) -> usize {
         let log_so_far = self.process.log().len();
         self.process = spawn(&self.folder, self.port, &self.settings);
+        log_so_far
+    }
+
+    /// Waits until it says that it is ready, after so much of its log.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    pub async fn until_ready(&mut self, log_so_far: usize) {
         let is_ready = ready(&mut self.process, log_so_far).await;
         assert!(
             is_ready,
             "the hub did not start again:\n{}",
             &self.process.log()[log_so_far..]
         );
+    }
+
+    /// Changes a setting for the next start; an empty one is as if it were not there.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// The superuser, logged in.
@@ -158,6 +297,24 @@ impl Hub {
         }
         user
     }
+}
+
+fn new_folder() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("pladmed-hub-")
+        .tempdir()
+        .expect("a folder")
+}
+
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn free_port() -> u16 {
+    rand::rng().random_range(PORTS)
 }
 
 fn data_dir(folder: &TempDir) -> PathBuf {
@@ -204,8 +361,17 @@ async fn ready(process: &mut Process, skip: usize) -> bool {
     .await
 }
 
-async fn create_superuser(folder: &TempDir, email: &str, password: &str) {
+async fn create_superuser(
+    folder: &TempDir,
+    settings: &[(String, String)],
+    email: &str,
+    password: &str,
+) {
     let mut command = command(folder);
+    let of_the_store = settings
+        .iter()
+        .filter(|(name, _)| name == "DATABASE" || name.starts_with("MONGO_"));
+    command.envs(of_the_store.map(|(name, value)| (name, value)));
     command.args(["superuser", "create", email, "--password-stdin"]);
     command
         .stdin(Stdio::piped())

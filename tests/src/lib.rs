@@ -1,12 +1,13 @@
 //! The harness: real processes, real sockets, loopback only.
 //!
-//! - [`Hub`] is a `pladmed` process on a data folder of its own, [`Agent`] a `pladmed-probe` process
+//! - [`Hub`] is a `pladmed` process on a data folder of its own or on MongoDB, [`Agent`] a `pladmed-probe` process; the
+//!   crate `services` starts MongoDB
 //! - [`Api`] and [`TestUser`] speak HTTP as users do, [`EventStream`] reads server-sent events
 //! - [`OldApi`] speaks HTTP as the frontend of the replaced system does
 //! - [`FakeProbe`] speaks the probe protocol step by step, [`Courier`] delivers results whatever happens to the hub
 //! - [`OldProbe`] speaks as the agents of the replaced system do, [`OldAgent`] is one that rests on their real library
 //! - [`DnsServer`] answers a few names under `example.`
-//! - [`database`] reads the hub's file and says which promises it breaks
+//! - [`database`] reads the hub's store and says which promises it breaks
 //! - [`trial`] runs async tests under a deadline; [`wait`] waits for conditions, never for a time
 //!
 //! Everything that is waited for has a deadline. Helpers panic with what they wanted and what they got.

@@ -20,6 +20,9 @@ use crate::{
     wait::{SOON, within},
 };
 
+/// Longest an upgrade may take to be answered: longer than the hub waits for a store that does not answer.
+pub(crate) const UPGRADED_WITHIN: Duration = Duration::from_secs(20);
+
 /// A websocket to a hub that speaks frames.
 #[derive(Debug)]
 pub struct ProbeSocket(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -90,7 +93,7 @@ impl ProbeSocket {
             .max_message_size(None)
             .max_frame_size(None);
         let opening = connect_async_with_config(request, Some(config), true);
-        match within(SOON, "an answer to the upgrade", opening).await {
+        match within(UPGRADED_WITHIN, "an answer to the upgrade", opening).await {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(tungstenite::Error::Http(response)) => {
                 let body = response
@@ -120,6 +123,17 @@ impl ProbeSocket {
         within(SOON, "room to send", self.0.send(message))
             .await
             .is_ok()
+    }
+
+    /// Sends any websocket messages, in as few writes as can be; false when the connection is gone.
+    pub async fn send_all(&mut self, messages: Vec<Message>) -> bool {
+        let sending = async {
+            for message in messages {
+                self.0.feed(message).await?;
+            }
+            self.0.flush().await
+        };
+        within(SOON, "room to send", sending).await.is_ok()
     }
 
     /// The next frame, or how the session ended. Answers to websocket pings go out meanwhile.

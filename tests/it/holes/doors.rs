@@ -6,7 +6,6 @@ use serde_json::json;
 use tests::{
     Ack, Answer, FakeProbe, Hub, OldApi,
     api::must,
-    database,
     hub::{ADMIN, PASSWORD},
     old_api::NO_AUTHORIZATION,
 };
@@ -32,7 +31,7 @@ pub(super) async fn s3_nobody_deletes_everything_in_production() {
     assert_eq!(hub.terminate().await, 0);
     hub.restart().await;
     let _ = old.log_in(ADMIN, PASSWORD).await.expect_old(200);
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 pub(super) async fn s5_only_assigned_probes_are_heard_and_paid() {
@@ -60,7 +59,7 @@ pub(super) async fn s5_only_assigned_probes_are_heard_and_paid() {
     assert_eq!(probe.deliver(operation, "0").await, Ack::Stored);
     assert_eq!(results().await[0]["probe"], json!(card.id));
     assert_eq!(ana.credits().await, before + 10);
-    database::check(&hub.data_dir());
+    hub.check().await;
     agents::old_agents_earn_nothing_unasked().await;
 }
 

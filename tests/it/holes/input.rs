@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use probe_protocol::{ContentFormat, RunResult};
 use serde_json::{Value, json};
 use tests::{
-    FakeProbe, Hub, OldApi, database,
+    FakeProbe, Hub, OldApi,
     hub::{ADMIN, PASSWORD},
     probe::code,
 };
@@ -107,7 +107,7 @@ pub(super) async fn s1_no_string_of_a_user_reaches_a_shell() {
             }
         }
     }
-    let operations = database::number(&bench.hub.data_dir(), "select count(*) from operations");
+    let operations = bench.hub.number("select count(*) from operations").await;
     assert_eq!(operations, 0, "something was taken");
     // What nobody knows is kept, and stays at home.
     for text in DANGEROUS {
@@ -145,7 +145,7 @@ pub(super) async fn s2_no_times_per_minute_mint_credits() {
     let price = made["credits"].as_i64().expect("a price");
     assert!(price > 0, "{made}");
     assert_eq!(bench.balance().await, balance - price);
-    database::check(&bench.hub.data_dir());
+    bench.hub.check().await;
 }
 
 pub(super) async fn s4_no_operator_takes_the_place_of_a_text() {
@@ -239,7 +239,7 @@ pub(super) async fn s8_what_is_decompressed_is_bounded() {
     }
     let grown = peak_kib(&mut hub) - before;
     assert!(grown < MOST_GROWTH_KIB, "the hub grew by {grown} KiB");
-    database::check(&hub.data_dir());
+    hub.check().await;
 }
 
 pub(super) async fn s11_no_coordinate_breaks_the_map() {

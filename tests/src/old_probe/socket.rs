@@ -9,7 +9,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    probe::Refused,
+    probe::{Refused, UPGRADED_WITHIN},
     wait::{SOON, within},
 };
 
@@ -94,7 +94,7 @@ impl OldSocket {
             .max_message_size(None)
             .max_frame_size(None);
         let opening = connect_async_with_config(request, Some(config), true);
-        match within(SOON, "an answer to the upgrade", opening).await {
+        match within(UPGRADED_WITHIN, "an answer to the upgrade", opening).await {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(tungstenite::Error::Http(response)) => {
                 let body = response.body().as_deref().unwrap_or_default();
