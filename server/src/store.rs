@@ -24,7 +24,7 @@ mod report;
 pub(crate) mod sqlite;
 
 pub(crate) use moving::{MoveStore, Part, Record};
-pub(crate) use report::{Brief, Clock, NewResult, Outcome, Report, ResultRow, Verdict, What};
+pub(crate) use report::{Brief, Clock, Move, NewResult, Outcome, Report, ResultRow, Verdict, What};
 
 /// A store could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -1,9 +1,11 @@
 //! Which of the probes that were asked for can run an operation.
 
+use std::collections::{HashMap, HashSet};
+
 use probe_protocol::{Kind, ProbeId};
 use serde::{Deserialize, Serialize};
 
-use super::{Offline, Presence, Probe};
+use super::{Offline, Plan, Presence, Probe};
 
 /// A probe that was asked for, as the registry knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,33 @@ pub(crate) enum Refusal {
     },
     /// No probe is left that could run it.
     NoAvailableProbe(Vec<(ProbeId, LeftOut)>),
+}
+
+/// Who of the candidates can run an operation, and who not and why; a candidate that stands twice counts once. `known`
+/// are those of them that there are.
+pub(crate) fn select(
+    plan: &Plan,
+    candidates: &[Candidate],
+    known: Vec<Probe>,
+) -> (Vec<ProbeId>, Vec<(ProbeId, LeftOut)>) {
+    let known: HashMap<ProbeId, Probe> =
+        known.into_iter().map(|probe| (probe.id, probe)).collect();
+    let (mut chosen, mut left_out) = (Vec::with_capacity(candidates.len()), Vec::new());
+    let mut seen = HashSet::with_capacity(candidates.len());
+    for &candidate in candidates {
+        if !seen.insert(candidate.probe) {
+            continue;
+        }
+        let fits = match known.get(&candidate.probe) {
+            None => Err(LeftOut::Unknown),
+            Some(probe) => fits(probe, candidate, plan.kind, plan.run_price, plan.offline),
+        };
+        match fits {
+            Ok(()) => chosen.push(candidate.probe),
+            Err(why) => left_out.push((candidate.probe, why)),
+        }
+    }
+    (chosen, left_out)
 }
 
 /// Whether a probe can take one more operation.

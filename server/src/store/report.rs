@@ -7,6 +7,7 @@ use probe_protocol::{
 };
 
 use super::Change;
+use crate::domain::{Assignment, AssignmentState, lifecycle};
 
 /// What is needed to read a result's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,36 @@ pub(crate) enum What {
     Result(Box<NewResult>),
     /// Something that was meant to be a result and can never be one. Only counted.
     Unusable,
+}
+
+/// How a report of a state moves its assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// To that state, with so many of its planned runs still paid for.
+    Step(AssignmentState, u32),
+    /// The probe has taken it on, by its own word or by acting as if; then to that state, which may be that.
+    Accept(AssignmentState),
+}
+
+impl What {
+    /// How it moves an assignment; `None` where it does not. Whether a claim comes in time, and from the newest
+    /// connection, is for the store to see.
+    pub(crate) fn moves(&self, assignment: &Assignment) -> Option<Move> {
+        use AssignmentState::{Accepted, Delivered, Finished, Pending, Refused};
+        let planned = assignment.planned_runs;
+        match (self, assignment.state) {
+            (Self::Delivered, _) | (Self::Claimed, Pending) => Some(Move::Step(Delivered, planned)),
+            (Self::Claimed, _) | (Self::Accepted, Accepted) => None,
+            (Self::Accepted, _) => Some(Move::Accept(Accepted)),
+            (Self::Refused(_), _) => {
+                Some(Move::Step(Refused, lifecycle::paid_when_not_run(assignment)))
+            }
+            (Self::Finished, Accepted) => Some(Move::Step(Finished, planned)),
+            // It ran without the hub hearing that it would.
+            (Self::Finished, _) => Some(Move::Accept(Finished)),
+            (Self::Result(_) | Self::Unusable, _) => None,
+        }
+    }
 }
 
 /// What became of a report.

@@ -2,8 +2,6 @@
 //!
 //! The transaction begins by taking hold of the owner's balance: it is what others want too.
 
-use std::collections::{HashMap, HashSet};
-
 use bson::doc;
 use probe_protocol::{ProbeId, UserId};
 
@@ -17,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Assignment, AssignmentState, Candidate, LeftOut, Operation, Plan, Probe, Refusal,
+        Assignment, AssignmentState, Candidate, Operation, Plan, Refusal,
         credits::LedgerReason, lifecycle, selection,
     },
     store::{Created, IdempotencyKey, Opened, StoreError},
@@ -67,7 +65,9 @@ pub(super) async fn open(tx: &mut Tx, asked: &Asked) -> Attempt<Result<Created<O
             .await
             .map(|opened| Ok(Created::Before(opened)));
     }
-    let (chosen, left_out) = select(tx, plan, candidates).await?;
+    let ids: Vec<ProbeId> = candidates.iter().map(|candidate| candidate.probe).collect();
+    let known = probes::by_id(tx, &ids).await?;
+    let (chosen, left_out) = selection::select(plan, candidates, known);
     if chosen.is_empty() {
         return Ok(Err(Refusal::NoAvailableProbe(left_out)));
     }
@@ -128,33 +128,6 @@ async fn opened_before(tx: &mut Tx, known: &KeyDoc) -> Attempt<Opened> {
         probes: operations::probes_of(tx, id).await?,
         left_out: left_out.unwrap_or_default(),
     })
-}
-
-type Selected = (Vec<ProbeId>, Vec<(ProbeId, LeftOut)>);
-
-/// Who of the candidates can run it, and who not; a candidate that stands twice counts once.
-async fn select(tx: &mut Tx, plan: &Plan, candidates: &[Candidate]) -> Attempt<Selected> {
-    let ids: Vec<ProbeId> = candidates.iter().map(|candidate| candidate.probe).collect();
-    let found = probes::by_id(tx, &ids).await?;
-    let known: HashMap<ProbeId, Probe> = found.into_iter().map(|probe| (probe.id, probe)).collect();
-    let (mut chosen, mut left_out) = (Vec::with_capacity(ids.len()), Vec::new());
-    let mut seen = HashSet::with_capacity(ids.len());
-    for &candidate in candidates {
-        if !seen.insert(candidate.probe) {
-            continue;
-        }
-        let fits = match known.get(&candidate.probe) {
-            None => Err(LeftOut::Unknown),
-            Some(probe) => {
-                selection::fits(probe, candidate, plan.kind, plan.run_price, plan.offline)
-            }
-        };
-        match fits {
-            Ok(()) => chosen.push(candidate.probe),
-            Err(why) => left_out.push((candidate.probe, why)),
-        }
-    }
-    Ok((chosen, left_out))
 }
 
 /// Takes the price where there are enough credits; else the balance.

@@ -19,12 +19,10 @@ use super::{
 };
 use crate::{
     domain::{
-        AssignmentState,
         admission::admit,
         credits::{LedgerReason, REWARD},
-        lifecycle,
     },
-    store::{Change, NewResult, Outcome, Report, ResultRow, Verdict, What},
+    store::{Change, Move, NewResult, Outcome, Report, ResultRow, Verdict, What},
 };
 
 /// A result's document but for its number, and its raw bytes where they stand apart; none for other reports.
@@ -128,11 +126,7 @@ fn is_welcome(outcome: &Outcome) -> bool {
 }
 
 fn result_id(report: &Report, result: &NewResult) -> ResultId {
-    ResultId {
-        operation: report.operation.object_id(),
-        probe: report.probe.object_id(),
-        code: result.code.clone(),
-    }
+    ResultId::of(report.operation, report.probe, &result.code)
 }
 
 impl Batch {
@@ -187,32 +181,19 @@ impl Batch {
     fn note(&mut self, report: &Report, what: &What) -> Option<Change> {
         let (key, at) = ((report.operation, report.probe), report.at);
         let (assignment, terms) = self.books.get(key)?;
-        let planned = assignment.planned_runs;
-        match (what, assignment.state) {
-            (What::Delivered, _) => self
-                .books
-                .step(key, AssignmentState::Delivered, planned, at),
+        let moves = what.moves(assignment)?;
+        match what {
             // What leaves when its time is over could only be paid for.
-            (What::Claimed, AssignmentState::Pending)
-                if at < terms.expires_at && self.is_since_its_hello(report) =>
-            {
-                self.claimed.insert(report.probe);
-                self.books
-                    .step(key, AssignmentState::Delivered, planned, at)
+            What::Claimed if at >= terms.expires_at || !self.is_since_its_hello(report) => {
+                return None;
             }
-            (What::Claimed, _) | (What::Accepted, AssignmentState::Accepted) => None,
-            (What::Accepted, _) => self.books.accept(key, AssignmentState::Accepted, 0, at),
-            (What::Refused(reason), _) => {
-                let paid = lifecycle::paid_when_not_run(assignment);
-                self.books.set_reason(key, reason);
-                self.books.step(key, AssignmentState::Refused, paid, at)
-            }
-            (What::Finished, AssignmentState::Accepted) => {
-                self.books.step(key, AssignmentState::Finished, planned, at)
-            }
-            // It ran without the hub hearing that it would.
-            (What::Finished, _) => self.books.accept(key, AssignmentState::Finished, 0, at),
-            (What::Result(_) | What::Unusable, _) => None,
+            What::Claimed => drop(self.claimed.insert(report.probe)),
+            What::Refused(reason) => self.books.set_reason(key, reason),
+            _ => {}
+        }
+        match moves {
+            Move::Step(next, paid) => self.books.step(key, next, paid, at),
+            Move::Accept(next) => self.books.accept(key, next, 0, at),
         }
     }
 

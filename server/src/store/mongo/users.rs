@@ -1,7 +1,7 @@
 //! Users, grants and reading the ledger.
 
 use async_trait::async_trait;
-use bson::{Bson, doc, oid::ObjectId};
+use bson::{Bson, doc};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
 use probe_protocol::UserId;
@@ -9,7 +9,7 @@ use probe_protocol::UserId;
 use super::{
     MongoStore,
     balances::{self, Cause},
-    documents::{UserDoc, date},
+    documents::{UserDoc, as_kept},
     error::{Attempt, Failure, is_duplicate},
     keys,
     link::Tx,
@@ -23,16 +23,14 @@ use crate::{
 #[async_trait]
 impl UserStore for MongoStore {
     async fn create_user(&self, user: NewUser) -> Stored<User> {
-        let document = UserDoc {
-            id: ObjectId::new(),
+        let created = User {
+            id: UserId::new(),
             email: user.email,
-            password_hash: user.password_hash,
-            is_superuser: user.is_superuser,
             credits: 0,
-            ledger_entries: 0,
-            created_at: date(user.created_at),
+            is_superuser: user.is_superuser,
+            created_at: as_kept(user.created_at),
         };
-        let created = User::from(&document);
+        let document = UserDoc::of(&created, &user.password_hash);
         self.write(move |tx| {
             let document = document.clone();
             Box::pin(async move { insert(tx, document).await })

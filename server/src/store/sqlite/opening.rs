@@ -1,8 +1,6 @@
 //! Creating an operation: who runs it, what it costs, and the rows of it, in one transaction. Whatever is refused is
 //! refused before the first row is written.
 
-use std::collections::{HashMap, HashSet};
-
 use probe_protocol::ProbeId;
 use rusqlite::{Connection, params};
 
@@ -14,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AssignmentState, Candidate, LeftOut, Operation, Plan, Probe, Refusal,
+        AssignmentState, Candidate, Operation, Plan, Refusal,
         credits::LedgerReason, lifecycle, selection,
     },
     store::{Created, IdempotencyKey, Opened, StoreError, Stored},
@@ -33,7 +31,9 @@ pub(super) fn open(
     plan.created_at = as_kept(plan.created_at);
     plan.expires_at = as_kept(plan.expires_at);
     plan.closes_at = as_kept(plan.closes_at);
-    let (chosen, left_out) = select(connection, &plan, candidates)?;
+    let ids: Vec<ProbeId> = candidates.iter().map(|candidate| candidate.probe).collect();
+    let known = probes::by_id(connection, &ids)?;
+    let (chosen, left_out) = selection::select(&plan, candidates, known);
     if chosen.is_empty() {
         return Ok(Err(Refusal::NoAvailableProbe(left_out)));
     }
@@ -99,35 +99,6 @@ fn opened_before(connection: &Connection, known: &Known) -> Stored<Opened> {
             .transpose()?
             .unwrap_or_default(),
     })
-}
-
-type Selected = (Vec<ProbeId>, Vec<(ProbeId, LeftOut)>);
-
-/// Who of the candidates can run it, and who not; a candidate that stands twice counts once.
-fn select(connection: &Connection, plan: &Plan, candidates: &[Candidate]) -> Stored<Selected> {
-    let ids: Vec<ProbeId> = candidates.iter().map(|candidate| candidate.probe).collect();
-    let known: HashMap<ProbeId, Probe> = probes::by_id(connection, &ids)?
-        .into_iter()
-        .map(|probe| (probe.id, probe))
-        .collect();
-    let (mut chosen, mut left_out) = (Vec::with_capacity(ids.len()), Vec::new());
-    let mut seen = HashSet::with_capacity(ids.len());
-    for &candidate in candidates {
-        if !seen.insert(candidate.probe) {
-            continue;
-        }
-        let fits = match known.get(&candidate.probe) {
-            None => Err(LeftOut::Unknown),
-            Some(probe) => {
-                selection::fits(probe, candidate, plan.kind, plan.run_price, plan.offline)
-            }
-        };
-        match fits {
-            Ok(()) => chosen.push(candidate.probe),
-            Err(why) => left_out.push((candidate.probe, why)),
-        }
-    }
-    Ok((chosen, left_out))
 }
 
 const INSERT: &str =

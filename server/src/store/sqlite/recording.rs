@@ -17,7 +17,7 @@ use crate::{
         credits::{LedgerReason, REWARD},
         lifecycle,
     },
-    store::{Change, NewResult, Outcome, Report, Stored, Verdict, What},
+    store::{Change, Move, NewResult, Outcome, Report, Stored, Verdict, What},
 };
 
 /// Takes reports in order; one outcome for each.
@@ -40,36 +40,19 @@ fn note(connection: &Connection, report: &Report, what: &What) -> Stored<Option<
     let Some(mut held) = assignments::one(connection, report.operation, report.probe)? else {
         return Ok(None);
     };
-    let held = &mut held;
-    let (planned, at) = (held.assignment.planned_runs, report.at);
-    match (what, held.assignment.state) {
-        (What::Delivered, _) => {
-            assignments::step(connection, held, AssignmentState::Delivered, planned, at)
-        }
-        // What leaves when its time is over could only be paid for.
-        (What::Claimed, AssignmentState::Pending)
-            if at < held.expires_at && is_since_its_hello(connection, report)? =>
-        {
-            assignments::step(connection, held, AssignmentState::Delivered, planned, at)
-        }
-        (What::Claimed, _) => Ok(None),
-        (What::Accepted, AssignmentState::Accepted) => Ok(None),
-        (What::Accepted, _) => {
-            assignments::accept(connection, held, AssignmentState::Accepted, 0, at)
-        }
-        (What::Refused(reason), _) => {
-            held.assignment.reason = Some(lifecycle::short_reason(reason).to_owned());
-            let paid = lifecycle::paid_when_not_run(&held.assignment);
-            assignments::step(connection, held, AssignmentState::Refused, paid, at)
-        }
-        (What::Finished, AssignmentState::Accepted) => {
-            assignments::step(connection, held, AssignmentState::Finished, planned, at)
-        }
-        // It ran without the hub hearing that it would.
-        (What::Finished, _) => {
-            assignments::accept(connection, held, AssignmentState::Finished, 0, at)
-        }
-        (What::Result(_) | What::Unusable, _) => Ok(None),
+    let (held, at) = (&mut held, report.at);
+    // What leaves when its time is over could only be paid for.
+    let is_claim = matches!(what, What::Claimed);
+    if is_claim && (at >= held.expires_at || !is_since_its_hello(connection, report)?) {
+        return Ok(None);
+    }
+    if let What::Refused(reason) = what {
+        held.assignment.reason = Some(lifecycle::short_reason(reason).to_owned());
+    }
+    match what.moves(&held.assignment) {
+        Some(Move::Step(next, paid)) => assignments::step(connection, held, next, paid, at),
+        Some(Move::Accept(next)) => assignments::accept(connection, held, next, 0, at),
+        None => Ok(None),
     }
 }
 

@@ -4,7 +4,7 @@ use bson::{
     Binary, Bson, DateTime as Date, RawDocumentBuf, oid::ObjectId, raw::cstr, spec::BinarySubtype,
 };
 use bytes::Bytes;
-use probe_protocol::{ContentFormat, OperationId, ResultCode};
+use probe_protocol::{ContentFormat, OperationId, ProbeId, ResultCode};
 use serde::{Deserialize, Serialize};
 
 use super::{date, time};
@@ -71,7 +71,7 @@ impl RawDoc {
     /// The raw bytes of a result, where they have to stand apart.
     pub(in crate::store::mongo) fn of(operation: OperationId, row: &ResultRow) -> Option<Self> {
         (row.result.raw.len() > MOST_RAW).then(|| Self {
-            id: ResultId::of(operation, row),
+            id: ResultId::of(operation, row.probe, &row.result.code),
             received_at: date(row.received_at),
             raw: binary(&row.result.raw),
         })
@@ -95,11 +95,16 @@ fn binary(bytes: &[u8]) -> Binary {
 }
 
 impl ResultId {
-    fn of(operation: OperationId, row: &ResultRow) -> Self {
+    /// The name of that run's result.
+    pub(in crate::store::mongo) fn of(
+        operation: OperationId,
+        probe: ProbeId,
+        code: &ResultCode,
+    ) -> Self {
         Self {
             operation: operation.object_id(),
-            probe: row.probe.object_id(),
-            code: row.result.code.clone(),
+            probe: probe.object_id(),
+            code: code.clone(),
         }
     }
 }
@@ -114,7 +119,7 @@ impl ResultDoc {
         let summary = unstructured::keep(&result.summary);
         let document = unstructured::keep(&result.document);
         Ok(Self {
-            id: ResultId::of(operation, row),
+            id: ResultId::of(operation, row.probe, &row.result.code),
             seq: i64::try_from(row.seq)?,
             format: result.format,
             undecoded: result.undecoded,
