@@ -13,10 +13,11 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
-use node::{HOST, Node};
 pub use program::missing;
 pub use replica_set::ReplicaSet;
 use talk::{Login, direct, tell, until_writable};
+
+use crate::process::{HOST, Process};
 
 /// The secret that the members of a set with users share. A set of one shares it with nobody.
 const KEY: &str = "Zm9yIHRlc3RzIG9ubHk=";
@@ -83,7 +84,7 @@ impl Builder {
             args.extend(["--replSet".to_owned(), name.clone()]);
         }
         let (asks, in_set) = (login.is_some(), set.is_some());
-        let node = Node::start(move |folder| {
+        let node = node::start(move |folder| {
             if asks {
                 args.push("--auth".to_owned());
                 if in_set {
@@ -102,7 +103,7 @@ impl Builder {
 /// A MongoDB server: a replica set of one, unless it was asked for otherwise. Killed when dropped.
 #[derive(Debug)]
 pub struct Mongod {
-    node: Node,
+    node: Process,
     set: Option<String>,
     login: Option<Login>,
 }

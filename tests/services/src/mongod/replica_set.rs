@@ -7,10 +7,10 @@ use mongodb::Client;
 use tokio::task::JoinSet;
 
 use super::{
-    node::Node,
+    node,
     talk::{self, WRITABLE_WITHIN, ask, direct, tell},
 };
-use crate::wait::until;
+use crate::{process::Process, wait::until};
 
 /// Time without a word from the primary after which the others elect: short, as tests wait for it, yet longer than what a
 /// busy machine takes to answer.
@@ -28,7 +28,7 @@ const CATCH_UP_SECONDS: i32 = 5;
 #[derive(Debug)]
 pub struct ReplicaSet {
     name: String,
-    nodes: Vec<Node>,
+    nodes: Vec<Process>,
 }
 
 impl ReplicaSet {
@@ -41,7 +41,7 @@ impl ReplicaSet {
         let mut starting = JoinSet::new();
         for _ in 0..size {
             let name = name.clone();
-            starting.spawn(Node::start(|_| vec!["--replSet".to_owned(), name]));
+            starting.spawn(node::start(|_| vec!["--replSet".to_owned(), name]));
         }
         let nodes = starting.join_all().await;
         let set = Self { name, nodes };
@@ -53,7 +53,7 @@ impl ReplicaSet {
     /// Where clients find it, also after any of its servers went and came back.
     #[must_use]
     pub fn uri(&self) -> String {
-        let nodes: Vec<&Node> = self.nodes.iter().collect();
+        let nodes: Vec<&Process> = self.nodes.iter().collect();
         talk::uri(&nodes, None, Some(&self.name))
     }
 

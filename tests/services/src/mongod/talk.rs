@@ -6,8 +6,7 @@ use bson::{Document, doc};
 use mongodb::{Client, options::ClientOptions};
 use tokio::time::timeout;
 
-use super::node::Node;
-use crate::wait::until;
+use crate::{process::Process, uri::escaped, wait::until};
 
 /// Longest one question may take: a node that stands still answers nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -22,7 +21,7 @@ pub(super) struct Login {
 }
 
 /// The URI of some nodes.
-pub(super) fn uri(nodes: &[&Node], login: Option<&Login>, set: Option<&str>) -> String {
+pub(super) fn uri(nodes: &[&Process], login: Option<&Login>, set: Option<&str>) -> String {
     let addresses: Vec<String> = nodes.iter().map(|node| node.address()).collect();
     let addresses = addresses.join(",");
     let login = login.map_or_else(String::new, |Login { user, password }| {
@@ -34,16 +33,6 @@ pub(super) fn uri(nodes: &[&Node], login: Option<&Login>, set: Option<&str>) -> 
     }
 }
 
-/// Text as it stands in a URI.
-fn escaped(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
-}
-
 /// A client of the runtime that asks; it must not outlive it.
 pub(super) async fn client(uri: &str) -> Client {
     let options = ClientOptions::parse(uri).await.expect("a URI");
@@ -51,7 +40,7 @@ pub(super) async fn client(uri: &str) -> Client {
 }
 
 /// A client of this node alone, in whatever state it is.
-pub(super) async fn direct(node: &Node, login: Option<&Login>) -> Client {
+pub(super) async fn direct(node: &Process, login: Option<&Login>) -> Client {
     let uri = uri(&[node], login, None);
     let mut options = ClientOptions::parse(uri).await.expect("a URI");
     options.connect_timeout = Some(ANSWER_WITHIN);
@@ -93,14 +82,4 @@ pub(super) async fn until_writable(client: &Client) {
             .then_some(())
     })
     .await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_a_meaning_in_a_uri_is_escaped() {
-        assert_eq!(escaped("p@ss:/w%é"), "p%40ss%3A%2Fw%25%C3%A9");
-    }
 }

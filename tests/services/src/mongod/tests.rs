@@ -1,27 +1,21 @@
 //! Each test holds a server to something that tests elsewhere rely on.
 
-use std::{
-    env,
-    io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use bson::{DateTime, Document, doc};
 use mongodb::{Collection, IndexModel, error::ErrorKind, options::IndexOptions};
 use tokio::{runtime::Runtime, time::timeout};
 
 use super::{Mongod, ReplicaSet, shared, talk::uri};
-use crate::wait::until;
+use crate::{
+    outliving::{assert_none_outlives, die_with, is_victim},
+    wait::until,
+};
 
 /// Enough for anything that should happen at once, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(10);
 /// As long as a server that stands still is asked.
 const STILL: Duration = Duration::from_millis(300);
-/// Set for the copy of this program that is killed.
-const VICTIM: &str = "SERVICES_TEST_VICTIM";
 /// MongoDB's code for "not allowed".
 const UNAUTHORIZED: i32 = 13;
 /// MongoDB's code for what a standalone server cannot do.
@@ -187,42 +181,10 @@ fn the_shared_server_outlives_the_thread_and_the_runtime_of_a_test() {
 #[tokio::test]
 #[ignore = "skipped: needs mongod; make test runs it"]
 async fn no_server_outlives_a_killed_test_process() {
-    if env::var_os(VICTIM).is_some() {
-        victim().await;
+    if is_victim() {
+        let own = Mongod::single().await;
+        die_with(&[&own.node, &shared().await.node]).await;
     }
     let test = "mongod::tests::no_server_outlives_a_killed_test_process";
-    let mut process = Command::new(env::current_exe().expect("this program"))
-        .args(["--ignored", "--exact", "--nocapture", test])
-        .env(VICTIM, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("this program again");
-    let lines = BufReader::new(process.stdout.take().expect("its output"));
-    let found: Vec<PathBuf> = lines
-        .lines()
-        .map(|line| line.expect("a line"))
-        // The test's name stands in front of the first.
-        .filter_map(|line| Some(PathBuf::from(&line[line.find('/')?..])))
-        .take_while(|path| path != Path::new("/"))
-        .collect();
-    assert_eq!(found.len(), 4, "two processes and two folders: {found:?}");
-    assert!(found.iter().all(|path| path.exists()), "{found:?}");
-
-    process.kill().expect("kill -9");
-    process.wait().expect("its end");
-    for path in found {
-        let what = format!("{} to be gone", path.display());
-        until(SOON, &what, || async { (!path.exists()).then_some(()) }).await;
-    }
-}
-
-/// Starts two servers, says where their processes and folders are, and waits for its end.
-async fn victim() {
-    let own = Mongod::single().await;
-    for server in [&own, shared().await] {
-        println!("/proc/{}", server.pid().expect("a process"));
-        println!("{}", server.node.folder().display());
-    }
-    println!("/");
-    std::future::pending::<()>().await;
+    assert_none_outlives(test, 2).await;
 }
