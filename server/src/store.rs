@@ -4,7 +4,7 @@
 //! Adapters implement it and are named by `app` alone; `contract` is the suite that each of them passes. A store
 //! announces nothing: who writes tells the bus afterwards.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,11 +18,15 @@ use crate::domain::{
 
 #[cfg(test)]
 mod contract;
+mod glance;
+mod lease;
 pub(crate) mod mongo;
 mod moving;
 mod report;
 pub(crate) mod sqlite;
 
+pub(crate) use glance::{Progress, Standing};
+pub(crate) use lease::{Lease, Work};
 pub(crate) use moving::{MoveStore, Part, Record};
 pub(crate) use report::{Brief, Clock, Move, NewResult, Outcome, Report, ResultRow, Verdict, What};
 
@@ -44,6 +48,9 @@ pub(crate) enum StoreError {
     /// The balance would leave the range that can be kept.
     #[error("the balance would become too large")]
     BalanceTooLarge,
+    /// Somebody else has the lease of a work; nothing was done.
+    #[error("another hub has taken that work over")]
+    LeaseLost,
 }
 
 /// Result of a store method.
@@ -163,6 +170,9 @@ pub(crate) trait UserStore: Send + Sync {
 /// What a probe finds when it connects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settled {
+    /// The number of the session that begins: 1, 2, 3 … for each probe, whatever hub it connects to; 0 where the probe was
+    /// deleted.
+    pub(crate) session: u64,
     /// To be sent now, oldest first, at most as many as were asked for; the rest stays pending.
     pub(crate) offers: Vec<Plan>,
     /// Held by the probe but ended or unknown here: it is told to stop them.
@@ -204,6 +214,9 @@ pub(crate) trait ProbeStore: Send + Sync {
     ) -> Stored<Vec<Probe>>;
     /// These probes, in any order; unknown ones are left out.
     async fn probes_by_id(&self, ids: Vec<ProbeId>) -> Stored<Vec<Probe>>;
+    /// Which tokens and sessions of these probes are good, each once, in any order; unknown and deleted ones are left out.
+    /// Up to 5,000 at a time.
+    async fn standings(&self, ids: Vec<ProbeId>) -> Stored<Vec<Standing>>;
     /// Changes what is given; `None` where there is no such probe.
     async fn change_probe(&self, id: ProbeId, card: ProbeCard) -> Stored<Option<Probe>>;
     /// Makes every token of the probe invalid but those of the new generation.
@@ -211,7 +224,7 @@ pub(crate) trait ProbeStore: Send + Sync {
     /// Deletes a probe: its open assignments are cancelled and the unspent part given back; results stay. Answers with
     /// what changed, `None` where there is no such probe.
     async fn delete_probe(&self, id: ProbeId, at: DateTime<Utc>) -> Stored<Option<Vec<Change>>>;
-    /// A probe connected: keeps what it said of itself and settles what was open by what it holds
+    /// A probe connected: numbers the session, keeps what it said of itself and settles what was open by what it holds
     /// ([`crate::domain::lifecycle`]). What it holds and is open becomes accepted; what it should hold and does not
     /// becomes pending again (or ends, when its time is over). Then offers up to `limit` of what is pending.
     async fn settle(
@@ -268,6 +281,8 @@ pub(crate) trait OperationStore: Send + Sync {
     ) -> Stored<Option<(Operation, Vec<Change>)>>;
     /// What is needed to read results of these operations; unknown ones are left out.
     async fn briefs(&self, ids: Vec<OperationId>) -> Stored<Vec<Brief>>;
+    /// How far these operations are, each once, in any order; unknown ones are left out. Up to 5,000 at a time.
+    async fn progress(&self, ids: Vec<OperationId>) -> Stored<Vec<Progress>>;
     /// Takes reports in order, all in one transaction; one outcome for each. What is rejected or unusable is counted on
     /// its probe.
     async fn record(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>>;
@@ -283,19 +298,39 @@ pub(crate) trait OperationStore: Send + Sync {
     /// The raw bytes of one result.
     async fn raw(&self, id: OperationId, seq: u64) -> Stored<Option<(ContentFormat, Bytes)>>;
     /// Ends what only time ends, at most `limit` assignments a call: what was never delivered in time expires and is
-    /// given back, what runs past its stop time and grace is finished.
-    async fn end_overdue(&self, now: DateTime<Utc>, limit: usize) -> Stored<Vec<Change>>;
+    /// given back, what runs past its stop time and grace is finished. [`StoreError::LeaseLost`] where the lease is no
+    /// longer the newest; where nothing is overdue either may be said.
+    async fn end_overdue(
+        &self,
+        lease: &Lease,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Vec<Change>>;
 }
 
 /// What keeps a store tidy, and its end.
 #[async_trait]
 pub(crate) trait UpkeepStore: Send + Sync {
-    /// Forgets idempotency keys made before.
-    async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()>;
+    /// What the database is called; the same for all hubs on it.
+    fn name(&self) -> &str;
+    /// Takes the lease of a work, for so long from now on by the store's clock, if nobody has it or its time is over;
+    /// renews it where `holder` has it. `None` where somebody else has it. A store that is embedded has one hub, which has
+    /// its file locked: that is the lease, and it is granted whenever it is asked for, with fence 1.
+    async fn lease(&self, work: Work, holder: &str, length: Duration) -> Stored<Option<Lease>>;
+    /// Gives a lease up before its time is over. Nothing happens where it is not the newest any more.
+    async fn release(&self, lease: &Lease) -> Stored<()>;
+    /// Forgets idempotency keys made before. [`StoreError::LeaseLost`] where the lease is no longer the newest.
+    async fn forget_keys(&self, lease: &Lease, before: DateTime<Utc>) -> Stored<()>;
     /// Forgets results that were stored before, at most `limit` a call; how many. Nothing where the store does so by
-    /// itself.
-    async fn forget_results(&self, before: DateTime<Utc>, limit: usize) -> Stored<usize>;
-    /// Deletes everything there is and keeps the schema; answers with the probes there were.
+    /// itself, else [`StoreError::LeaseLost`] where the lease is no longer the newest.
+    async fn forget_results(
+        &self,
+        lease: &Lease,
+        before: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<usize>;
+    /// Deletes everything there is and keeps the schema and the leases, which are the hubs' own; answers with the probes
+    /// there were.
     async fn delete_all(&self) -> Stored<Vec<ProbeId>>;
     /// Whether it answers and can be written.
     async fn ping(&self) -> Stored<()>;

@@ -42,10 +42,12 @@ pub(crate) struct Probe {
     pub(crate) load: i64,
     /// Results it sent that were not taken, since it was registered.
     pub(crate) refused_results: u64,
+    /// How many sessions it has had; the newest has this number.
+    pub(crate) sessions: u64,
 }
 
 /// What the hub knows of a probe while it is connected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Presence {
     /// Credits that it says are in use.
     pub(crate) in_use: u32,

@@ -53,8 +53,7 @@ pub(crate) fn select(
     candidates: &[Candidate],
     known: Vec<Probe>,
 ) -> (Vec<ProbeId>, Vec<(ProbeId, LeftOut)>) {
-    let known: HashMap<ProbeId, Probe> =
-        known.into_iter().map(|probe| (probe.id, probe)).collect();
+    let known: HashMap<ProbeId, Probe> = known.into_iter().map(|probe| (probe.id, probe)).collect();
     let (mut chosen, mut left_out) = (Vec::with_capacity(candidates.len()), Vec::new());
     let mut seen = HashSet::with_capacity(candidates.len());
     for &candidate in candidates {

@@ -65,6 +65,7 @@ fn probe(total_credits: u32, load: i64, capabilities: Vec<Kind>) -> Probe {
         }),
         load,
         refused_results: 0,
+        sessions: 0,
     }
 }
 

@@ -240,7 +240,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::Unavailable(error),
-            StoreError::Corrupt(_) => Self::Internal(error.to_string()),
+            // No request does what needs a lease.
+            StoreError::Corrupt(_) | StoreError::LeaseLost => Self::Internal(error.to_string()),
             StoreError::EmailTaken => Self::EmailTaken,
             StoreError::KeyReused => Self::KeyReused,
             StoreError::BalanceTooLarge => {

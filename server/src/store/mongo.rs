@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use documents::{
     AssignmentDoc, KeyDoc, LedgerDoc, MetaDoc, OperationDoc, ProbeDoc, RawDoc, ResultDoc, UserDoc,
 };
+use leases::LeaseDoc;
 use link::Turns;
 use orphans::Orphans;
 use recording::Doubt;
@@ -26,6 +27,7 @@ mod connect;
 mod documents;
 mod error;
 mod keys;
+mod leases;
 mod link;
 mod moving;
 mod opening;
@@ -88,6 +90,7 @@ struct Kept {
     ledger: Collection<LedgerDoc>,
     keys: Collection<KeyDoc>,
     meta: Collection<MetaDoc>,
+    leases: Collection<LeaseDoc>,
     orphans: Arc<Orphans>,
 }
 
@@ -103,6 +106,7 @@ impl Kept {
             ledger: database.collection("ledger"),
             keys: database.collection("idempotency_keys"),
             meta: database.collection("meta"),
+            leases: database.collection("leases"),
             orphans: Arc::default(),
             client,
             database,

@@ -61,6 +61,8 @@ pub(crate) struct Report {
     pub(crate) probe: ProbeId,
     /// The operation.
     pub(crate) operation: OperationId,
+    /// The number of the session that reported ([`super::Settled::session`]); 0 where it has none.
+    pub(crate) session: u64,
     /// When it arrived.
     pub(crate) at: DateTime<Utc>,
     /// What.
@@ -72,9 +74,8 @@ pub(crate) struct Report {
 pub(crate) enum What {
     /// The assignment left for the probe.
     Delivered,
-    /// The assignment is about to leave for a probe that must never get it twice: only if it is still pending, and the
-    /// probe has not connected again since the claim arrived, it becomes delivered, and only then the outcome has a
-    /// change.
+    /// The assignment is about to leave for a probe that must never get it twice: only if it is still pending, and
+    /// the session that claims is the newest of the probe, it becomes delivered, and only then the outcome has a change.
     Claimed,
     /// The probe will run it.
     Accepted,
@@ -99,7 +100,7 @@ pub(crate) enum Move {
 
 impl What {
     /// How it moves an assignment; `None` where it does not. Whether a claim comes in time, and from the newest
-    /// connection, is for the store to see.
+    /// session, is for the store to see.
     pub(crate) fn moves(&self, assignment: &Assignment) -> Option<Move> {
         use AssignmentState::{Accepted, Delivered, Finished, Pending, Refused};
         let planned = assignment.planned_runs;
@@ -107,9 +108,10 @@ impl What {
             (Self::Delivered, _) | (Self::Claimed, Pending) => Some(Move::Step(Delivered, planned)),
             (Self::Claimed, _) | (Self::Accepted, Accepted) => None,
             (Self::Accepted, _) => Some(Move::Accept(Accepted)),
-            (Self::Refused(_), _) => {
-                Some(Move::Step(Refused, lifecycle::paid_when_not_run(assignment)))
-            }
+            (Self::Refused(_), _) => Some(Move::Step(
+                Refused,
+                lifecycle::paid_when_not_run(assignment),
+            )),
             (Self::Finished, Accepted) => Some(Move::Step(Finished, planned)),
             // It ran without the hub hearing that it would.
             (Self::Finished, _) => Some(Move::Accept(Finished)),

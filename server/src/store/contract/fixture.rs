@@ -1,36 +1,31 @@
 //! A store with short words for what the subjects do often. Every plan is made at [`noon`].
 
-use std::{
-    collections::HashSet,
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::HashSet, ops::Deref, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use probe_protocol::{
-    ContentFormat, Kind, OperationId, ProbeId, ResultFormat, Schedule, UserId, Whole,
-};
+use probe_protocol::{OperationId, ProbeId, UserId};
 
 use crate::{
-    domain::{
-        Agent, Assignment, AssignmentState, Candidate, Holdings, Location, Offline, Operation,
-        Plan, Presence, Probe, Refusal, credits, operation,
-    },
+    domain::{Assignment, AssignmentState, Operation, Plan, Probe, Refusal, credits},
     store::{
-        Change, Created, IdempotencyKey, NewProbe, NewResult, NewUser, Opened, Outcome, Record,
-        Report, Store, Stored, Verdict, What,
+        Change, Created, Lease, Opened, Outcome, Record, Report, Store, Stored, Verdict, What, Work,
     },
 };
+pub(super) use made::{
+    agent, exactly, fresh_email, key, measured, new_probe, new_result, new_user, nine_runs,
+    nothing, once, online,
+};
+
+mod made;
 
 /// Targets of every plan; pings, so this is the price of one run too.
 pub(super) const RUN_PRICE: i64 = 2;
 
 /// Probes that are made in one transaction.
 const FILLED_AT_ONCE: usize = 1000;
+
+/// How long a lease lasts that no subject outlives.
+const LONG: Duration = Duration::from_secs(600);
 
 /// How long after its stop time a plan's runs still count.
 pub(super) const GRACE: TimeDelta = TimeDelta::minutes(5);
@@ -60,6 +55,11 @@ impl Deref for Hub {
 impl Hub {
     pub(super) fn over(store: Arc<dyn Store>) -> Self {
         Self(store)
+    }
+
+    /// The store itself, where a subject wants a method of the port and not the one of the same name here.
+    pub(super) fn port(&self) -> &dyn Store {
+        &*self.0
     }
 
     /// Somebody with so many credits.
@@ -122,9 +122,28 @@ impl Hub {
         }
     }
 
-    /// One report.
+    /// One report of the probe's newest session.
     pub(super) async fn report(
         &self,
+        operation: OperationId,
+        probe: ProbeId,
+        at: DateTime<Utc>,
+        what: What,
+    ) -> Outcome {
+        let session = self.sessions(probe).await;
+        self.report_of(session, operation, probe, at, what).await
+    }
+
+    /// How many sessions a probe has had; none where it was deleted.
+    pub(super) async fn sessions(&self, probe: ProbeId) -> u64 {
+        let found = self.probe(probe).await.unwrap();
+        found.map_or(0, |probe| probe.sessions)
+    }
+
+    /// One report of that session.
+    pub(super) async fn report_of(
+        &self,
+        session: u64,
         operation: OperationId,
         probe: ProbeId,
         at: DateTime<Utc>,
@@ -133,6 +152,7 @@ impl Hub {
         let report = Report {
             probe,
             operation,
+            session,
             at,
             what,
         };
@@ -159,6 +179,36 @@ impl Hub {
     ) -> Outcome {
         self.report(operation, probe, at, What::Delivered).await;
         self.report(operation, probe, at, What::Accepted).await
+    }
+
+    /// The lease of a work.
+    pub(super) async fn leased(&self, work: Work) -> Lease {
+        let lease = self.lease(work, "the hub", LONG).await;
+        lease.unwrap().expect("nobody else asks for it")
+    }
+
+    /// The port's method, with its lease; so are the next ones.
+    pub(super) async fn end_overdue(
+        &self,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Vec<Change>> {
+        let lease = self.leased(Work::EndOverdue).await;
+        self.0.end_overdue(&lease, now, limit).await
+    }
+
+    pub(super) async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()> {
+        let lease = self.leased(Work::ForgetKeys).await;
+        self.0.forget_keys(&lease, before).await
+    }
+
+    pub(super) async fn forget_results(
+        &self,
+        before: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<usize> {
+        let lease = self.leased(Work::ForgetResults).await;
+        self.0.forget_results(&lease, before, limit).await
     }
 
     pub(super) async fn assignment(&self, operation: OperationId, probe: ProbeId) -> Assignment {
@@ -258,117 +308,6 @@ impl Hub {
             assert_eq!(of_probe.count(), it.results as usize);
         }
     }
-}
-
-pub(super) fn fresh_email() -> String {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    format!("u{}@example.org", NUMBER.fetch_add(1, Ordering::Relaxed))
-}
-
-pub(super) fn new_user(email: &str) -> NewUser {
-    NewUser {
-        email: email.to_owned(),
-        password_hash: "$argon2id$".to_owned(),
-        is_superuser: false,
-        created_at: noon(),
-    }
-}
-
-pub(super) fn new_probe(owner: UserId) -> NewProbe {
-    NewProbe {
-        owner,
-        name: Some("cellar".to_owned()),
-        location: Location {
-            longitude: -58.37,
-            latitude: -34.6,
-        },
-        created_at: noon(),
-    }
-}
-
-pub(super) fn online(probe: ProbeId) -> Candidate {
-    Candidate {
-        probe,
-        connected: Some(Presence::default()),
-    }
-}
-
-pub(super) fn key(user: UserId, key: &str, fingerprint: &str) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey {
-        user,
-        key: key.to_owned(),
-        fingerprint: fingerprint.to_owned(),
-    })
-}
-
-/// A ping of two targets, once.
-pub(super) fn once(owner: UserId) -> Plan {
-    Plan {
-        id: OperationId::new(),
-        owner,
-        kind: Kind::Ping,
-        params: serde_json::json!({ "probecount": 3 }),
-        targets: serde_json::from_str(r#"["192.0.2.1", "example.org"]"#).unwrap(),
-        schedule: None,
-        result_format: ResultFormat::Json,
-        offline: Offline::Skip,
-        run_price: credits::run_price(Kind::Ping, 2),
-        planned_runs: 1,
-        created_at: noon(),
-        expires_at: noon() + operation::ONCE_WAITS,
-        closes_at: noon() + operation::ONCE_WAITS + GRACE,
-        as_sent: None,
-    }
-}
-
-/// The same every minute until ten past twelve: nine runs.
-pub(super) fn nine_runs(owner: UserId) -> Plan {
-    let schedule = Schedule {
-        cron: "* * * * *".parse().unwrap(),
-        times_per_minute: Whole::new(1).unwrap(),
-        stop_time: at(10),
-    };
-    Plan {
-        planned_runs: operation::planned_runs(Some(&schedule), noon()),
-        expires_at: schedule.stop_time,
-        closes_at: schedule.stop_time + GRACE,
-        schedule: Some(schedule),
-        ..once(owner)
-    }
-}
-
-pub(super) fn new_result(code: &str, started_at: DateTime<Utc>) -> NewResult {
-    NewResult {
-        code: code.to_owned().try_into().unwrap(),
-        format: ContentFormat::Warts,
-        raw: Bytes::from_static(b"\x12\x05raw"),
-        document: r#"[{"type":"ping"}]"#.to_owned(),
-        summary: r#"{"sent":3}"#.to_owned(),
-        undecoded: 0,
-        measured: true,
-        started_at,
-        finished_at: started_at + TimeDelta::seconds(2),
-        clock: None,
-    }
-}
-
-pub(super) fn measured(code: &str, started_at: DateTime<Utc>) -> What {
-    What::Result(Box::new(new_result(code, started_at)))
-}
-
-/// What a probe says of itself.
-pub(super) fn agent(total_credits: u32) -> Agent {
-    Agent {
-        name: "pladmed-probe".to_owned(),
-        version: "1.0".to_owned(),
-        capabilities: vec![Kind::Ping, Kind::Dns],
-        total_credits,
-    }
-}
-
-/// What a probe holds that can name it.
-pub(super) fn exactly(operations: &[OperationId]) -> Holdings {
-    Holdings::Exactly(operations.to_vec())
 }
 
 /// The verdict and the state that it changed to.

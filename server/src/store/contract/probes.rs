@@ -21,7 +21,7 @@ pub(super) async fn register_and_are_found(hub: Hub) {
         (owner, 1, 0)
     );
     assert_eq!((&probe.agent, probe.last_seen), (&None, None));
-    assert_eq!(probe.refused_results, 0);
+    assert_eq!((probe.refused_results, probe.sessions), (0, 0));
     assert_eq!(hub.probe(probe.id).await.unwrap(), Some(probe));
     assert_eq!(hub.probe(ProbeId::new()).await.unwrap(), None);
 }

@@ -2,8 +2,11 @@
 
 use probe_protocol::{Kind, OperationId, ProbeId, ResultFormat};
 
-use super::fixture::{Hub, nine_runs, once};
-use crate::{domain::Plan, store::Brief};
+use super::fixture::{Hub, agent, at, exactly, nine_runs, once};
+use crate::{
+    domain::Plan,
+    store::{Brief, Progress, Standing},
+};
 
 pub(super) async fn finds_what_is_pending(hub: Hub) {
     let (user, first) = hub.pair().await;
@@ -12,8 +15,7 @@ pub(super) async fn finds_what_is_pending(hub: Hub) {
     hub.opened(both.clone(), &[first, second]).await;
     let single = once(user);
     hub.opened(single.clone(), &[second]).await;
-    hub.send(single.id, second, super::fixture::at(1), "a")
-        .await;
+    hub.send(single.id, second, at(1), "a").await;
     let asked = vec![second, ProbeId::new(), first];
     let mut pending = hub.pending(asked, 9).await.unwrap();
     pending.sort_by_key(|(probe, _)| *probe);
@@ -39,6 +41,86 @@ pub(super) async fn gives_briefs(hub: Hub) {
         result_format: ResultFormat::Dump,
     };
     assert_eq!(found, [brief]);
+}
+
+pub(super) async fn tells_how_far_operations_are(hub: Hub) {
+    let (user, probe) = hub.pair().await;
+    let waiting = hub.opened(once(user), &[probe]).await;
+    let running = hub.opened(nine_runs(user), &[probe]).await;
+    let finished = hub.opened(once(user), &[probe]).await;
+    let cancelled = hub.opened(nine_runs(user), &[probe]).await;
+    for (operation, code) in [(running, "a"), (running, "b"), (finished, "a")] {
+        hub.send(operation, probe, at(1), code).await;
+    }
+    hub.cancel(cancelled, at(1)).await.unwrap();
+    let asked = vec![
+        waiting,
+        OperationId::new(),
+        running,
+        finished,
+        cancelled,
+        running,
+    ];
+    let mut found = hub.progress(asked).await.unwrap();
+    let mut expected = [
+        (waiting, 0, false),
+        (running, 2, false),
+        (finished, 1, true),
+        (cancelled, 0, true),
+    ]
+    .map(|(operation, last_seq, ended)| Progress {
+        operation,
+        last_seq,
+        ended,
+    });
+    found.sort_by_key(|it| it.operation);
+    expected.sort_by_key(|it| it.operation);
+    assert_eq!(found, expected);
+    assert_eq!(hub.progress(vec![]).await.unwrap(), []);
+}
+
+pub(super) async fn tells_which_sessions_are_good(hub: Hub) {
+    let (user, fresh) = hub.pair().await;
+    let (seen, gone) = (hub.host(user).await, hub.host(user).await);
+    hub.rotate_token(seen).await.unwrap();
+    for probe in [seen, seen, gone] {
+        hub.settle(probe, agent(70), exactly(&[]), at(1), 9)
+            .await
+            .unwrap();
+    }
+    hub.delete_probe(gone, at(1)).await.unwrap();
+    let asked = vec![fresh, seen, ProbeId::new(), gone, seen];
+    let mut found = hub.standings(asked).await.unwrap();
+    let mut expected =
+        [(fresh, 1, 0), (seen, 2, 2)].map(|(probe, token_generation, sessions)| Standing {
+            probe,
+            token_generation,
+            sessions,
+        });
+    found.sort_by_key(|it| it.probe);
+    expected.sort_by_key(|it| it.probe);
+    assert_eq!(found, expected);
+    assert_eq!(hub.standings(vec![]).await.unwrap(), []);
+}
+
+/// Operations or probes that are asked for at once.
+const THOUSANDS: usize = 5000;
+
+pub(super) async fn tells_of_thousands(hub: Hub) {
+    let (user, probe) = hub.pair().await;
+    let operation = hub.opened(once(user), &[probe]).await;
+    let mut operations: Vec<_> = (1..THOUSANDS).map(|_| OperationId::new()).collect();
+    operations.push(operation);
+    let found = hub.progress(operations).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].operation, operation);
+    let mut probes = hub.hosts(user, THOUSANDS).await;
+    let began = std::time::Instant::now();
+    let mut found = hub.standings(probes.clone()).await.unwrap();
+    eprintln!("standings, {THOUSANDS} probes: {:?}", began.elapsed());
+    probes.sort_unstable();
+    found.sort_by_key(|it| it.probe);
+    assert!(found.iter().map(|it| it.probe).eq(probes));
 }
 
 pub(super) async fn answers(hub: Hub) {

@@ -94,6 +94,7 @@ pub(super) async fn counts_each_of_a_batch(hub: Hub) {
     let report = |what| Report {
         probe,
         operation: id,
+        session: 0,
         at: at(1),
         what,
     };

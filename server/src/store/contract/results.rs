@@ -213,6 +213,7 @@ pub(super) async fn of_one_batch_are_one(hub: Hub) {
         .map(|run| Report {
             probe,
             operation: id,
+            session: 0,
             at: at(1),
             what: measured(&run.to_string(), at(1)),
         })

@@ -1,9 +1,12 @@
 //! What a probe finds when it connects.
 
 use chrono::TimeDelta;
+use futures::future::join_all;
 use probe_protocol::{Kind, OperationId};
 
-use super::fixture::{Hub, RUN_PRICE, agent, at, exactly, measured, nine_runs, noon, once, states};
+use super::fixture::{
+    Hub, RUN_PRICE, agent, at, exactly, measured, nine_runs, noon, nothing, once, states,
+};
 use crate::{
     domain::{
         AssignmentState::{Accepted, Delivered, Expired, Finished, Pending},
@@ -12,13 +15,16 @@ use crate::{
     store::What,
 };
 
+/// Sessions of a probe that begin at the same time.
+const HELLOS: u64 = 12;
+
 pub(super) async fn keeps_what_a_probe_says(hub: Hub) {
     let (_, probe) = hub.pair().await;
     let settled = hub
         .settle(probe, agent(70), exactly(&[]), at(1), 9)
         .await
         .unwrap();
-    assert_eq!(settled, crate::store::Settled::default());
+    assert_eq!(settled, nothing(1));
     let kept = hub.probe(probe).await.unwrap().unwrap();
     assert_eq!(kept.last_seen, Some(at(1)));
     let agent = kept.agent.unwrap();
@@ -28,6 +34,33 @@ pub(super) async fn keeps_what_a_probe_says(hub: Hub) {
     );
     assert_eq!(agent.capabilities, [Kind::Ping, Kind::Dns]);
     assert_eq!(agent.total_credits, 70);
+}
+
+pub(super) async fn numbers_its_sessions(hub: Hub) {
+    let (user, probe) = hub.pair().await;
+    let other = hub.host(user).await;
+    assert_eq!(hub.sessions(probe).await, 0);
+    // Whatever the hubs' clocks say.
+    for (number, minute) in [(1, 5), (2, 3), (3, 3)] {
+        let settled = hub.settle(probe, agent(70), exactly(&[]), at(minute), 9);
+        assert_eq!(settled.await.unwrap(), nothing(number));
+        assert_eq!(hub.sessions(probe).await, number);
+    }
+    let hellos = (0..HELLOS).map(|_| {
+        let hub = hub.clone();
+        tokio::spawn(async move {
+            let settled = hub.settle(probe, agent(70), exactly(&[]), at(6), 9);
+            settled.await.unwrap().session
+        })
+    });
+    let mut numbers: Vec<u64> = join_all(hellos)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (4..4 + HELLOS).collect::<Vec<_>>());
+    assert_eq!(hub.sessions(other).await, 0);
 }
 
 pub(super) async fn accepts_what_it_holds(hub: Hub) {
@@ -50,7 +83,7 @@ pub(super) async fn accepts_what_it_holds(hub: Hub) {
         .settle(probe, agent(70), exactly(&held), at(7), 9)
         .await
         .unwrap();
-    assert_eq!(again, crate::store::Settled::default());
+    assert_eq!(again, nothing(2));
     hub.check(&[user], &[probe], &held).await;
 }
 

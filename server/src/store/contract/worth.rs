@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use probe_protocol::{OperationId, ProbeId, UserId};
 
-use super::fixture::{Hub, RUN_PRICE, agent, at, brief, nine_runs, noon, states};
+use super::fixture::{Hub, RUN_PRICE, agent, at, brief, nine_runs, noon, nothing, states};
 use crate::{
     domain::{
         AssignmentState::{Accepted, Delivered, Expired, Finished, Pending},
@@ -110,7 +110,7 @@ pub(super) async fn of_something_leaves_all_as_it_is(hub: Hub) {
     // Two of them; all of them and what ended long ago. Near the end, when the accepted one may be over there, one too.
     for (worth, minute) in [(2 * PRICE, 1), (3 * PRICE + 1, 1), (1000, 1), (PRICE, 9)] {
         let settled = settle(&hub, probe, worth, minute).await;
-        assert_eq!(settled, Settled::default(), "{worth}");
+        assert_eq!(settled, nothing(settled.session), "{worth}");
         for (id, before) in ids.iter().zip(&before) {
             assert_eq!(hub.assignment(*id, probe).await, *before, "{worth}");
             let claim = hub.report(*id, probe, at(1), What::Claimed).await;
@@ -133,7 +133,7 @@ pub(super) async fn of_the_newer_does_not_offer_it_again(hub: Hub) {
     let done = accepted(&hub, user, probe).await;
     let newer = delivered(&hub, user, probe).await;
     let settled = settle(&hub, probe, PRICE, 9).await;
-    assert_eq!(settled, Settled::default());
+    assert_eq!(settled, nothing(1));
     assert_eq!(hub.state(done, probe).await, Accepted);
     assert_eq!(hub.state(newer, probe).await, Delivered);
 }
@@ -201,7 +201,7 @@ pub(super) async fn said_before_it_left_tells_nothing(hub: Hub) {
     hub.accept(taken, probe, at(3)).await;
     for minute in [2, 3] {
         let settled = settle(&hub, probe, 0, minute).await;
-        assert_eq!(settled, Settled::default(), "{minute}");
+        assert_eq!(settled, nothing(settled.session), "{minute}");
     }
     let settled = settle(&hub, probe, 0, 4).await;
     assert_eq!(states(&settled.changed), [Pending, Pending]);
@@ -210,5 +210,5 @@ pub(super) async fn said_before_it_left_tells_nothing(hub: Hub) {
 pub(super) async fn of_a_deleted_probe_is_nothing(hub: Hub) {
     let (_, probe) = hub.pair().await;
     hub.delete_probe(probe, at(1)).await.unwrap();
-    assert_eq!(settle(&hub, probe, 7, 2).await, Settled::default());
+    assert_eq!(settle(&hub, probe, 7, 2).await, nothing(0));
 }

@@ -225,9 +225,9 @@ impl Pause {
     /// Pauses, and tells the operator why where it goes on for long: who waits hears of the deadline only.
     async fn after(&mut self, failure: &Failure) {
         if self.0 == TOLD_AFTER {
-            tracing::warn!(?failure, "MongoDB does not take it; trying again");
+            tracing::warn!(%failure, "MongoDB does not take it; trying again");
         } else {
-            tracing::debug!(?failure, "trying again");
+            tracing::debug!(%failure, "trying again");
         }
         self.wait().await;
     }

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Assignment, AssignmentState, Candidate, Operation, Plan, Refusal,
-        credits::LedgerReason, lifecycle, selection,
+        Assignment, AssignmentState, Candidate, Operation, Plan, Refusal, credits::LedgerReason,
+        lifecycle, selection,
     },
     store::{Created, IdempotencyKey, Opened, StoreError},
 };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bson::{doc, oid::ObjectId};
+use bson::{DateTime as Date, doc, oid::ObjectId};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
@@ -17,6 +17,7 @@ use super::{
     books::Books,
     documents::{AssignmentDoc, AssignmentId, OnlyId, date, operation_ids},
     error::Attempt,
+    leases,
     link::Tx,
     opening::{self, Asked},
     paging, recording, results,
@@ -26,8 +27,8 @@ use crate::{
         Assignment, Candidate, Operation, Plan, Refusal, lifecycle, operation::remaining_runs,
     },
     store::{
-        Brief, Change, Created, IdempotencyKey, Opened, OperationStore, Outcome, Report, ResultRow,
-        Span, StoreError, Stored,
+        Brief, Change, Created, IdempotencyKey, Lease, Opened, OperationStore, Outcome, Progress,
+        Report, ResultRow, Span, StoreError, Stored, Work,
     },
 };
 
@@ -128,6 +129,22 @@ impl OperationStore for MongoStore {
         .await
     }
 
+    async fn progress(&self, ids: Vec<OperationId>) -> Stored<Vec<Progress>> {
+        let ids = operation_ids(&ids);
+        self.read(move |kept| {
+            let filter = doc! { "_id": { "$in": &ids } };
+            async move {
+                let operations = kept.operations.clone_with_type::<ProgressDoc>();
+                let find = operations
+                    .find(filter)
+                    .projection(doc! { "last_seq": 1, "ended_at": 1 });
+                let found: Vec<ProgressDoc> = find.await?.try_collect().await?;
+                Ok(found.into_iter().map(Progress::from).collect())
+            }
+        })
+        .await
+    }
+
     async fn record(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>> {
         let batch = reports.clone();
         let ready = spawn_blocking(move || recording::prepare(&batch))
@@ -163,7 +180,13 @@ impl OperationStore for MongoStore {
             .await
     }
 
-    async fn end_overdue(&self, now: DateTime<Utc>, limit: usize) -> Stored<Vec<Change>> {
+    async fn end_overdue(
+        &self,
+        lease: &Lease,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Vec<Change>> {
+        lease.is_for(Work::EndOverdue)?;
         // A read first: most of the time nothing is overdue, and a transaction for nothing costs each hub one every second.
         let any = self
             .read(move |kept| async move {
@@ -176,8 +199,15 @@ impl OperationStore for MongoStore {
         if !any || limit == 0 {
             return Ok(Vec::new());
         }
-        self.write(move |tx| Box::pin(end_overdue(tx, now, limit)))
-            .await
+        let lease = lease.clone();
+        self.write(move |tx| {
+            let lease = lease.clone();
+            Box::pin(async move {
+                leases::hold(tx, &lease).await?;
+                end_overdue(tx, now, limit).await
+            })
+        })
+        .await
     }
 }
 
@@ -202,6 +232,25 @@ impl From<BriefDoc> for Brief {
             operation: document.id.into(),
             kind: document.kind,
             result_format: document.result_format,
+        }
+    }
+}
+
+/// How far an operation is.
+#[derive(Debug, Deserialize)]
+struct ProgressDoc {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    last_seq: u64,
+    ended_at: Option<Date>,
+}
+
+impl From<ProgressDoc> for Progress {
+    fn from(document: ProgressDoc) -> Self {
+        Self {
+            operation: document.id.into(),
+            last_seq: document.last_seq,
+            ended: document.ended_at.is_some(),
         }
     }
 }

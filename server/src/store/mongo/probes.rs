@@ -24,7 +24,8 @@ use crate::{
         Agent, AssignmentState, Holdings, Plan, Probe, operation::remaining_runs, probe::ProbeCard,
     },
     store::{
-        Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, StoreError, Stored,
+        Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
+        Stored,
     },
 };
 
@@ -46,6 +47,7 @@ impl ProbeStore for MongoStore {
             agent: None,
             load: 0,
             refused_results: 0,
+            sessions: 0,
         };
         let made = Arc::new((probe, key));
         self.write(move |tx| {
@@ -90,6 +92,21 @@ impl ProbeStore for MongoStore {
             async move {
                 let found = kept.probes.find(filter).await?.try_collect().await?;
                 with_loads(&kept, found).await
+            }
+        })
+        .await
+    }
+
+    async fn standings(&self, ids: Vec<ProbeId>) -> Stored<Vec<Standing>> {
+        self.read(move |kept| {
+            let filter = these(&ids);
+            async move {
+                let probes = kept.probes.clone_with_type::<StandingDoc>();
+                let find = probes
+                    .find(filter)
+                    .projection(doc! { "token_generation": 1, "sessions": 1 });
+                let found: Vec<StandingDoc> = find.await?.try_collect().await?;
+                Ok(found.into_iter().map(Standing::from).collect())
             }
         })
         .await
@@ -234,6 +251,27 @@ async fn delete(tx: &mut Tx, id: ProbeId, at: DateTime<Utc>) -> Attempt<Option<V
     }
     books.write(tx).await?;
     Ok(Some(changes))
+}
+
+/// What is needed to know which session of a probe is good.
+#[derive(Debug, Deserialize)]
+struct StandingDoc {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    token_generation: u32,
+    /// Documents of earlier versions have none.
+    #[serde(default)]
+    sessions: u64,
+}
+
+impl From<StandingDoc> for Standing {
+    fn from(document: StandingDoc) -> Self {
+        Self {
+            probe: document.id.into(),
+            token_generation: document.token_generation,
+            sessions: document.sessions,
+        }
+    }
 }
 
 /// The sum of what is open on a probe.

@@ -6,14 +6,14 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use bson::{DateTime as Date, RawDocumentBuf, doc, oid::ObjectId};
+use bson::{RawDocumentBuf, doc, oid::ObjectId};
 use probe_protocol::{ProbeId, Rejection, UserId};
 use serde::Deserialize;
 
 use super::{
     balances::Cause,
     books::{Books, Key},
-    documents::{OnlyId, RawDoc, ResultDoc, ResultId, probe_ids, time},
+    documents::{OnlyId, RawDoc, ResultDoc, ResultId, probe_ids},
     error::Attempt,
     link::{Tx, Update},
 };
@@ -54,8 +54,9 @@ struct HostDoc {
     #[serde(rename = "_id")]
     id: ObjectId,
     owner: ObjectId,
+    /// Documents of earlier versions have none.
     #[serde(default)]
-    last_seen: Option<Date>,
+    sessions: u64,
 }
 
 /// A batch being taken.
@@ -145,7 +146,7 @@ impl Batch {
         let collection = tx.kept.probes.clone_with_type::<HostDoc>();
         let find = collection
             .find(doc! { "_id": { "$in": probe_ids(&probes) } })
-            .projection(doc! { "owner": 1, "last_seen": 1 });
+            .projection(doc! { "owner": 1, "sessions": 1 });
         let hosts = tx.all(find).await?;
         Ok(Self {
             books,
@@ -184,7 +185,7 @@ impl Batch {
         let moves = what.moves(assignment)?;
         match what {
             // What leaves when its time is over could only be paid for.
-            What::Claimed if at >= terms.expires_at || !self.is_since_its_hello(report) => {
+            What::Claimed if at >= terms.expires_at || !self.is_of_the_newest(report) => {
                 return None;
             }
             What::Claimed => drop(self.claimed.insert(report.probe)),
@@ -197,11 +198,10 @@ impl Batch {
         }
     }
 
-    /// Whether the probe has not connected again since it was reported. What a connection claims that is not the newest
-    /// any more never leaves.
-    fn is_since_its_hello(&self, report: &Report) -> bool {
+    /// Whether the probe's newest session reported it. What another one claims never leaves.
+    fn is_of_the_newest(&self, report: &Report) -> bool {
         let host = self.hosts.get(&report.probe);
-        host.is_some_and(|host| host.last_seen.is_none_or(|seen| time(seen) <= report.at))
+        host.is_some_and(|host| host.sessions == report.session)
     }
 
     /// A result: stored once, numbered, counted, rewarded.

@@ -9,7 +9,6 @@ use mongodb::{Collection, IndexModel, options::IndexOptions};
 use super::{
     Kept, ResultLife,
     connect::MongoOpenError,
-    documents::MetaDoc,
     error::{is_not_indexed, is_there_already},
 };
 
@@ -63,29 +62,27 @@ pub(super) async fn prepare(kept: &Kept, result_life: ResultLife) -> Result<(), 
     index(&kept.results, "results_by_number", numbered, unique()).await?;
     make(kept, kept.raws.name()).await?;
     make(kept, kept.ledger.name()).await?;
+    make(kept, kept.leases.name()).await?;
     index(&kept.keys, "keys_by_age", doc! { "created_at": 1 }, plain()).await?;
     forget_results(kept, result_life).await
 }
 
 /// Refuses what is not a database of ours with this very schema.
 pub(super) async fn check_as_it_is(kept: &Kept) -> Result<(), MongoOpenError> {
-    let name = kept.database.name().to_owned();
-    let stamp = kept.meta.find_one(doc! { "_id": STAMP }).await?;
-    match stamp.and_then(|stamp| stamp.version) {
+    let name = || kept.database.name().to_owned();
+    match version(kept).await? {
         Some(VERSION) => Ok(()),
-        Some(found) if found > VERSION => Err(MongoOpenError::Newer {
-            name,
+        Some(found) => Err(MongoOpenError::Older {
+            name: name(),
             found,
-            known: VERSION,
         }),
-        Some(found) => Err(MongoOpenError::Older { name, found }),
-        None => Err(MongoOpenError::None(name)),
+        None => Err(MongoOpenError::None(name())),
     }
 }
 
 /// Refuses what this program must not touch, and stamps what is new.
 async fn check(kept: &Kept) -> Result<(), MongoOpenError> {
-    if is_ours(kept).await? {
+    if version(kept).await?.is_some() {
         return Ok(());
     }
     let name = || kept.database.name().to_owned();
@@ -94,7 +91,7 @@ async fn check(kept: &Kept) -> Result<(), MongoOpenError> {
     let foreign = |name: &String| !name.starts_with("system.") && name != "meta";
     if there.iter().any(foreign) {
         // Or another hub began on an empty database in between; it stamps before anything else.
-        if is_ours(kept).await? {
+        if version(kept).await?.is_some() {
             return Ok(());
         }
         let old = OLD.iter().all(|name| holds(name)) && !holds("assignments");
@@ -120,19 +117,16 @@ async fn make(kept: &Kept, name: &str) -> Result<(), MongoOpenError> {
     }
 }
 
-/// Whether the stamp is there, of a version that is known.
-async fn is_ours(kept: &Kept) -> Result<bool, MongoOpenError> {
+/// The version in the stamp, where there is one. Refuses one that is not known.
+async fn version(kept: &Kept) -> Result<Option<i32>, MongoOpenError> {
     let stamp = kept.meta.find_one(doc! { "_id": STAMP }).await?;
-    match stamp {
-        Some(MetaDoc {
-            version: Some(found),
-            ..
-        }) if found > VERSION => Err(MongoOpenError::Newer {
+    match stamp.and_then(|stamp| stamp.version) {
+        Some(found) if found > VERSION => Err(MongoOpenError::Newer {
             name: kept.database.name().to_owned(),
             found,
             known: VERSION,
         }),
-        stamp => Ok(stamp.is_some()),
+        version => Ok(version),
     }
 }
 

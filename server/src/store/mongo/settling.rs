@@ -6,6 +6,7 @@ use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
 use probe_protocol::{OperationId, ProbeId};
+use serde::Deserialize;
 
 use super::{
     Kept,
@@ -33,6 +34,12 @@ pub(super) struct Hello {
     pub(super) limit: usize,
 }
 
+/// How many sessions a probe has had.
+#[derive(Debug, Deserialize)]
+struct SessionsDoc {
+    sessions: i64,
+}
+
 /// Open assignments of a probe.
 pub(super) fn open_of(probe: ProbeId) -> Document {
     doc! { "_id.probe": probe.object_id(), "ends_at": { "$exists": true } }
@@ -46,17 +53,23 @@ pub(super) async fn settle(tx: &mut Tx, hello: &Hello) -> Attempt<Settled> {
         Holdings::Worth { .. } => &[],
     };
     let agent = bson::serialize_to_bson(&AgentDoc::from(&hello.agent))?;
-    let change = doc! { "$set": { "agent": agent, "last_seen": date(at) } };
-    let probes = tx.kept.probes.clone_with_type::<OnlyId<Bson>>();
+    let change = doc! {
+        "$set": { "agent": agent, "last_seen": date(at) },
+        "$inc": { "sessions": 1_i64 },
+    };
+    let probes = tx.kept.probes.clone_with_type::<SessionsDoc>();
     let alive = doc! { "_id": id.object_id(), "deleted_at": { "$exists": false } };
-    if tx.change(&probes, alive, change).await?.is_none() {
+    let Some(SessionsDoc { sessions }) = tx.change(&probes, alive, change).await? else {
         // Deleted while it connected: nothing it holds is wanted.
         return Ok(Settled {
             cancel: named.to_vec(),
             ..Settled::default()
         });
-    }
-    let mut settled = Settled::default();
+    };
+    let mut settled = Settled {
+        session: u64::try_from(sessions)?,
+        ..Settled::default()
+    };
     let mut books = Books::default();
     let open = books
         .load_where(tx, open_of(id), Document::new(), None)

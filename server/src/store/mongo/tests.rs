@@ -1,5 +1,7 @@
 //! What only MongoDB's store promises, with a real server. What every store promises is in `store::contract`.
 
+mod leases;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use bson::{Document, doc};
@@ -130,7 +132,17 @@ async fn keeps_the_contract_by_indexes_alone() {
         let store: Arc<dyn Store> = Arc::new(store);
         store
     };
-    contract::run(make).await;
+    contract::run(&make).await;
+    let of_two_hubs = async || -> [Arc<dyn Store>; 2] {
+        let one = make().await;
+        let place = Place {
+            database: names.lock().await.last().cloned(),
+            ..place(mongod)
+        };
+        let two = MongoStore::open(&place, ResultLife::Endless).await.unwrap();
+        [one, Arc::new(two)]
+    };
+    contract::run_sharing(of_two_hubs).await;
     let mut seen = BTreeSet::new();
     for name in names.lock().await.iter() {
         assert_eq!(

@@ -1,5 +1,7 @@
 //! Keeping the database tidy, and closing it.
 
+use std::{sync::Arc, time::Duration};
+
 use async_trait::async_trait;
 use bson::{Document, doc};
 use chrono::{DateTime, Utc};
@@ -10,15 +12,46 @@ use super::{
     MongoStore,
     documents::{OnlyId, date},
     error::Attempt,
+    leases::{self, Wish},
     link::Tx,
 };
-use crate::store::{Stored, UpkeepStore};
+use crate::store::{Lease, Stored, UpkeepStore, Work};
 
 #[async_trait]
 impl UpkeepStore for MongoStore {
-    async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()> {
+    fn name(&self) -> &str {
+        self.kept.database.name()
+    }
+
+    async fn lease(&self, work: Work, holder: &str, length: Duration) -> Stored<Option<Lease>> {
+        let wish = Arc::new(Wish {
+            work,
+            holder: holder.into(),
+            length,
+        });
         self.write(move |tx| {
+            let wish = wish.clone();
+            Box::pin(async move { leases::take(tx, &wish).await })
+        })
+        .await
+    }
+
+    async fn release(&self, lease: &Lease) -> Stored<()> {
+        let lease = lease.clone();
+        self.write(move |tx| {
+            let lease = lease.clone();
+            Box::pin(async move { leases::release(tx, &lease).await })
+        })
+        .await
+    }
+
+    async fn forget_keys(&self, lease: &Lease, before: DateTime<Utc>) -> Stored<()> {
+        lease.is_for(Work::ForgetKeys)?;
+        let lease = lease.clone();
+        self.write(move |tx| {
+            let lease = lease.clone();
             Box::pin(async move {
+                leases::hold(tx, &lease).await?;
                 let keys = tx.kept.keys.clone();
                 tx.delete(&keys, doc! { "created_at": { "$lt": date(before) } })
                     .await?;
@@ -28,7 +61,13 @@ impl UpkeepStore for MongoStore {
         .await
     }
 
-    async fn forget_results(&self, _before: DateTime<Utc>, _limit: usize) -> Stored<usize> {
+    async fn forget_results(
+        &self,
+        lease: &Lease,
+        _before: DateTime<Utc>,
+        _limit: usize,
+    ) -> Stored<usize> {
+        lease.is_for(Work::ForgetResults)?;
         // MongoDB does so by an index: `schema`.
         Ok(0)
     }
@@ -46,7 +85,8 @@ impl UpkeepStore for MongoStore {
     }
 }
 
-/// Deletes all documents and keeps the indexes; answers with the probes there were. For tests and rehearsals: all in one
+/// Deletes all documents and keeps the indexes, and the leases: their numbers would begin anew, and be those of others that
+/// hubs still have in hand. Answers with the probes there were. For tests and rehearsals: all in one
 /// transaction, so not for large databases.
 async fn delete_all(tx: &mut Tx) -> Attempt<Vec<ProbeId>> {
     let probes = tx

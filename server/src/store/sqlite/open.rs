@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_old_probes.sql"),
     include_str!("migrations/0003_moving.sql"),
+    include_str!("migrations/0004_sessions.sql"),
 ];
 /// Marks the file as ours, for `file(1)` and against mistakes: "PLAD".
 const APPLICATION_ID: i64 = 0x504c_4144;

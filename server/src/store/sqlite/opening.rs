@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AssignmentState, Candidate, Operation, Plan, Refusal,
-        credits::LedgerReason, lifecycle, selection,
+        AssignmentState, Candidate, Operation, Plan, Refusal, credits::LedgerReason, lifecycle,
+        selection,
     },
     store::{Created, IdempotencyKey, Opened, StoreError, Stored},
 };

@@ -21,8 +21,8 @@ use crate::{
         Assignment, Candidate, Operation, Plan, Refusal, lifecycle, operation::remaining_runs,
     },
     store::{
-        Brief, Change, Created, IdempotencyKey, Opened, OperationStore, Outcome, Report, ResultRow,
-        Span, Stored,
+        Brief, Change, Created, IdempotencyKey, Lease, Opened, OperationStore, Outcome, Progress,
+        Report, ResultRow, Span, Stored, Work,
     },
 };
 
@@ -70,6 +70,11 @@ impl OperationStore for SqliteStore {
         self.read(move |connection| briefs(connection, &ids)).await
     }
 
+    async fn progress(&self, ids: Vec<OperationId>) -> Stored<Vec<Progress>> {
+        self.read(move |connection| progress(connection, &ids))
+            .await
+    }
+
     async fn record(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>> {
         self.write(move |connection| recording::record(connection, &reports))
             .await
@@ -91,7 +96,13 @@ impl OperationStore for SqliteStore {
             .await
     }
 
-    async fn end_overdue(&self, now: DateTime<Utc>, limit: usize) -> Stored<Vec<Change>> {
+    async fn end_overdue(
+        &self,
+        lease: &Lease,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Vec<Change>> {
+        lease.is_for(Work::EndOverdue)?;
         self.write(move |connection| end_overdue(connection, now, limit))
             .await
     }
@@ -201,6 +212,21 @@ fn briefs(connection: &Connection, ids: &[OperationId]) -> Stored<Vec<Brief>> {
             operation: parsed(row, "id")?,
             kind: word(row, "kind")?,
             result_format: word(row, "result_format")?,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+const PROGRESS: &str = "select id, last_seq, ended_at_ms is not null as ended from operations
+    where id in (select value from json_each(?1))";
+
+fn progress(connection: &Connection, ids: &[OperationId]) -> Stored<Vec<Progress>> {
+    let mut statement = connection.prepare_cached(PROGRESS)?;
+    let found = statement.query_map([serde_json::to_string(ids)?], |row| {
+        Ok(Progress {
+            operation: parsed(row, "id")?,
+            last_seq: whole(row, "last_seq")?,
+            ended: row.get("ended")?,
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     domain::{Agent, Holdings, Location, Plan, Probe, operation::remaining_runs, probe::ProbeCard},
     store::{
-        Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, StoreError, Stored,
+        Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
+        Stored,
     },
 };
 
@@ -46,6 +47,11 @@ impl ProbeStore for SqliteStore {
 
     async fn probes_by_id(&self, ids: Vec<ProbeId>) -> Stored<Vec<Probe>> {
         self.read(move |connection| by_id(connection, &ids)).await
+    }
+
+    async fn standings(&self, ids: Vec<ProbeId>) -> Stored<Vec<Standing>> {
+        self.read(move |connection| standings(connection, &ids))
+            .await
     }
 
     async fn change_probe(&self, id: ProbeId, card: ProbeCard) -> Stored<Option<Probe>> {
@@ -111,6 +117,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Probe> {
         agent,
         load: row.get("load")?,
         refused_results: whole(row, "refused_results")?,
+        sessions: whole(row, "sessions")?,
     })
 }
 
@@ -136,6 +143,7 @@ fn create(
         agent: None,
         load: 0,
         refused_results: 0,
+        sessions: 0,
     };
     let id = probe.id.to_string();
     connection.prepare_cached(CREATE)?.execute(params![
@@ -181,6 +189,21 @@ const BY_ID: &str = "select p.* from json_each(?1) asked cross join probes p on 
 pub(super) fn by_id(connection: &Connection, ids: &[ProbeId]) -> Stored<Vec<Probe>> {
     let mut statement = connection.prepare_cached(BY_ID)?;
     let found = statement.query_map([serde_json::to_string(ids)?], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+const STANDINGS: &str = "select id, token_generation, sessions from probes
+    where id in (select value from json_each(?1)) and deleted_at_ms is null";
+
+fn standings(connection: &Connection, ids: &[ProbeId]) -> Stored<Vec<Standing>> {
+    let mut statement = connection.prepare_cached(STANDINGS)?;
+    let found = statement.query_map([serde_json::to_string(ids)?], |row| {
+        Ok(Standing {
+            probe: parsed(row, "id")?,
+            token_generation: row.get("token_generation")?,
+            sessions: whole(row, "sessions")?,
+        })
+    })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     assignments::{self, Held},
     balance::{self, Cause},
-    codec::{ms, parsed},
+    codec::{parsed, whole},
     results,
 };
 use crate::{
@@ -43,7 +43,7 @@ fn note(connection: &Connection, report: &Report, what: &What) -> Stored<Option<
     let (held, at) = (&mut held, report.at);
     // What leaves when its time is over could only be paid for.
     let is_claim = matches!(what, What::Claimed);
-    if is_claim && (at >= held.expires_at || !is_since_its_hello(connection, report)?) {
+    if is_claim && (at >= held.expires_at || !is_of_the_newest(connection, report)?) {
         return Ok(None);
     }
     if let What::Refused(reason) = what {
@@ -56,14 +56,16 @@ fn note(connection: &Connection, report: &Report, what: &What) -> Stored<Option<
     }
 }
 
-const HELLO_BEFORE: &str =
-    "select 1 from probes where id = ?1 and coalesce(last_seen_ms, ?2) <= ?2";
+const SESSIONS: &str = "select sessions from probes where id = ?1";
 
-/// Whether the probe has not connected again since it was reported. What a connection claims that is not the newest any
-/// more would not leave, and the newest was told what is pending before.
-fn is_since_its_hello(connection: &Connection, report: &Report) -> Stored<bool> {
-    let mut statement = connection.prepare_cached(HELLO_BEFORE)?;
-    Ok(statement.exists(rusqlite::params![report.probe.to_string(), ms(report.at)])?)
+/// Whether the probe's newest session reported it. What another one claims would not leave, and the newest was told what
+/// is pending before.
+fn is_of_the_newest(connection: &Connection, report: &Report) -> Stored<bool> {
+    let mut statement = connection.prepare_cached(SESSIONS)?;
+    let newest = statement
+        .query_row([report.probe.to_string()], |row| whole(row, "sessions"))
+        .optional()?;
+    Ok(newest == Some(report.session))
 }
 
 const KNOWN: &str = "select 1 from operations where id = ?1";

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     assignments::{self, Held},
-    codec::{self, ms, parsed, word},
+    codec::{self, ms, parsed, whole, word},
     operations,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 
 const HELLO: &str =
     "update probes set agent = ?2, agent_version = ?3, capabilities = ?4, total_credits = ?5,
-    last_seen_ms = ?6 where id = ?1 and deleted_at_ms is null";
+    last_seen_ms = ?6, sessions = sessions + 1 where id = ?1 and deleted_at_ms is null returning sessions";
 
 /// Keeps what the probe said, settles what was open, and offers what is pending then.
 pub(super) fn settle(
@@ -32,26 +32,33 @@ pub(super) fn settle(
     at: DateTime<Utc>,
     limit: usize,
 ) -> Stored<Settled> {
-    let known = connection.prepare_cached(HELLO)?.execute(params![
+    let said = params![
         id.to_string(),
         agent.name,
         agent.version,
         serde_json::to_string(&agent.capabilities)?,
         agent.total_credits,
         ms(at),
-    ])?;
+    ];
+    let session = connection
+        .prepare_cached(HELLO)?
+        .query_row(said, |row| whole(row, "sessions"))
+        .optional()?;
     let named = match holdings {
         Holdings::Exactly(operations) => operations.as_slice(),
         Holdings::Worth { .. } => &[],
     };
-    if known == 0 {
+    let Some(session) = session else {
         // Deleted while it connected: nothing it holds is wanted.
         return Ok(Settled {
             cancel: named.to_vec(),
             ..Settled::default()
         });
-    }
-    let mut settled = Settled::default();
+    };
+    let mut settled = Settled {
+        session,
+        ..Settled::default()
+    };
     let mut open = assignments::open_of_probe(connection, id)?;
     let shares: Vec<Share> = open.iter().map(share).collect();
     for (held, holds) in open.iter_mut().zip(lifecycle::holds(holdings, &shares)) {

@@ -1,5 +1,7 @@
 //! Keeping the file tidy, and closing it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use probe_protocol::ProbeId;
@@ -10,16 +12,40 @@ use super::{
     codec::{self, ms},
     keys, wiping,
 };
-use crate::store::{Stored, UpkeepStore};
+use crate::store::{Lease, Stored, UpkeepStore, Work};
 
 #[async_trait]
 impl UpkeepStore for SqliteStore {
-    async fn forget_keys(&self, before: DateTime<Utc>) -> Stored<()> {
+    fn name(&self) -> &str {
+        "sqlite"
+    }
+
+    async fn lease(&self, work: Work, holder: &str, _length: Duration) -> Stored<Option<Lease>> {
+        // Nobody else has the file open: `open::lock`.
+        Ok(Some(Lease {
+            work,
+            holder: holder.into(),
+            fence: 1,
+        }))
+    }
+
+    async fn release(&self, _lease: &Lease) -> Stored<()> {
+        Ok(())
+    }
+
+    async fn forget_keys(&self, lease: &Lease, before: DateTime<Utc>) -> Stored<()> {
+        lease.is_for(Work::ForgetKeys)?;
         self.write(move |connection| keys::forget(connection, before))
             .await
     }
 
-    async fn forget_results(&self, before: DateTime<Utc>, limit: usize) -> Stored<usize> {
+    async fn forget_results(
+        &self,
+        lease: &Lease,
+        before: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<usize> {
+        lease.is_for(Work::ForgetResults)?;
         self.write(move |connection| forget_results(connection, before, limit))
             .await
     }

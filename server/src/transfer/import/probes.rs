@@ -54,6 +54,7 @@ pub(super) fn convert(
         // Counted when all operations are there.
         load: 0,
         refused_results: 0,
+        sessions: 0,
     })
 }
 

@@ -83,6 +83,9 @@ pub(in crate::store::mongo) struct ProbeDoc {
     pub(in crate::store::mongo) location: Point,
     pub(in crate::store::mongo) token_generation: u32,
     pub(in crate::store::mongo) refused_results: i64,
+    /// Documents of earlier versions have none.
+    #[serde(default)]
+    pub(in crate::store::mongo) sessions: i64,
     pub(in crate::store::mongo) created_at: Date,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store::mongo) deleted_at: Option<Date>,
@@ -101,6 +104,7 @@ impl From<&Probe> for ProbeDoc {
             location: probe.location.into(),
             token_generation: probe.token_generation,
             refused_results: i64::try_from(probe.refused_results).unwrap_or(i64::MAX),
+            sessions: i64::try_from(probe.sessions).unwrap_or(i64::MAX),
             created_at: date(probe.created_at),
             deleted_at: None,
             last_seen: probe.last_seen.map(date),
@@ -123,6 +127,7 @@ impl ProbeDoc {
             agent: self.agent.map(Into::into),
             load,
             refused_results: u64::try_from(self.refused_results).unwrap_or_default(),
+            sessions: u64::try_from(self.sessions).unwrap_or_default(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Changing many documents in few commands.
 
 use bson::{Bson, Document, doc};
-use mongodb::Collection;
+use mongodb::{Collection, options::ReturnDocument};
+use serde::de::DeserializeOwned;
 
 use super::{Failure, Tx};
 use crate::store::{StoreError, mongo::error::Attempt};
@@ -22,6 +23,26 @@ pub(in crate::store::mongo) struct Alike {
 }
 
 impl Tx {
+    /// Changes one document by a pipeline, makes it where there is none, and answers with it as it is then.
+    pub(in crate::store::mongo) async fn put<T>(
+        &mut self,
+        collection: &Collection<T>,
+        filter: Document,
+        pipeline: Vec<Document>,
+    ) -> Attempt<T>
+    where
+        T: DeserializeOwned + Send + Sync,
+    {
+        let put = collection
+            .find_one_and_update(filter, pipeline)
+            .upsert(true)
+            .return_document(ReturnDocument::After)
+            .session(&mut self.session)
+            .await?;
+        let text = || format!("a document of {} was not made", collection.name());
+        put.ok_or_else(|| Failure::Final(StoreError::Corrupt(text())))
+    }
+
     /// Changes documents, each of which must be there, in few commands.
     pub(in crate::store::mongo) async fn update<T: Send + Sync>(
         &mut self,

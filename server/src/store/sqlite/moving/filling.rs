@@ -64,8 +64,8 @@ fn add_user(connection: &Connection, user: &User, password_hash: &str) -> Stored
 }
 
 const PROBE: &str = "insert into probes (id, owner, name, longitude, latitude, token_generation, created_at_ms,
-    deleted_at_ms, last_seen_ms, agent, agent_version, capabilities, total_credits, load, refused_results)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+    deleted_at_ms, last_seen_ms, agent, agent_version, capabilities, total_credits, load, refused_results, sessions)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
     on conflict (id) do nothing";
 
 fn add_probe(
@@ -91,6 +91,7 @@ fn add_probe(
         agent.map(|agent| agent.total_credits),
         probe.load,
         i64::try_from(probe.refused_results)?,
+        i64::try_from(probe.sessions)?,
     ])?)
 }
 

@@ -12,7 +12,7 @@ use crate::{
     store::{
         Created, IdempotencyKey, MoveStore, NewResult, ProbeStore, Report, Span,
         Verdict::{self, Duplicate, New, Rejected},
-        What,
+        What, Work,
     },
 };
 
@@ -87,6 +87,7 @@ async fn report(store: &SqliteStore, of: &str, by: &str, what: What) -> Verdict 
     let report = Report {
         operation: operation(of),
         probe: probe(by),
+        session: 0,
         at: at(2),
         what,
     };
@@ -121,7 +122,11 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     let probes = store.probes(None, Span::After(None), 9).await.unwrap();
     let found: Vec<_> = probes.iter().map(|it| (it.id, it.load)).collect();
     assert_eq!(found, [(probe("c1"), 4), (probe("c2"), 2)]);
-    assert!(probes.iter().all(|it| it.refused_results == 0));
+    assert!(
+        probes
+            .iter()
+            .all(|it| it.refused_results == 0 && it.sessions == 0)
+    );
     let (ana, _) = store
         .credentials("ana@example.org".to_owned())
         .await
@@ -205,10 +210,15 @@ async fn a_file_of_the_first_version_goes_on_where_it_was() {
     let pending = pending.unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].1, kept(&store, "d1").await.plan);
-    let expired = store.end_overdue(closes_at - just, 9).await.unwrap();
+    let lease = store.lease(Work::EndOverdue, "hub", Duration::ZERO).await;
+    let lease = lease.unwrap().unwrap();
+    let expired = store
+        .end_overdue(&lease, closes_at - just, 9)
+        .await
+        .unwrap();
     assert_eq!(expired.len(), 1);
     assert_eq!(expired[0].state, AssignmentState::Expired);
-    let finished = store.end_overdue(closes_at, 9).await.unwrap();
+    let finished = store.end_overdue(&lease, closes_at, 9).await.unwrap();
     assert_eq!(finished.len(), 1);
     assert_eq!(finished[0].state, AssignmentState::Finished);
     assert!(finished[0].operation_ended);
