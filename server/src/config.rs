@@ -16,9 +16,11 @@ use probe_protocol::TargetPolicy;
 
 mod database;
 mod reader;
+mod redis;
 
 pub use database::{Database, MongoServer, MongoSettings, Password};
 use reader::Reader;
+pub use redis::RedisSettings;
 
 /// A setting's name, its value when left out, and what it does.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,11 @@ pub const VARIABLES: &[Variable] = &[
         "database of MongoDB that the hub keeps its data in",
     ),
     variable(
+        "REDIS_URL",
+        "",
+        "Redis, through which hubs on one MongoDB hear each other, as redis://:password@host:6379/0; unset is a hub alone",
+    ),
+    variable(
         "RESULT_TTL_DAYS",
         "0",
         "days after which results are deleted, 0 to 20000; 0 keeps them for ever",
@@ -123,7 +130,17 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "address and port of the name server that the hub asks; unset is the system's",
     ),
+    variable(
+        "SWEEP_SECONDS",
+        "5",
+        "seconds within which a hub finds in its database what it was not told, 2 to 60",
+    ),
     variable("STOP_SECONDS", "20", "seconds a stop may take, 1 to 600"),
+    variable(
+        "DRAIN_SECONDS",
+        "5",
+        "seconds over which a stop with REDIS_URL spreads the closing of its probes' connections, 0 to 600; they come on top of STOP_SECONDS",
+    ),
     variable(
         "LOG_LEVEL",
         "info",
@@ -152,6 +169,13 @@ pub enum Environment {
     Staging,
     /// The real thing.
     Production,
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = ENVIRONMENTS.iter().find(|(_, known)| known == self);
+        f.write_str(word.map_or("", |(word, _)| word))
+    }
 }
 
 impl Environment {
@@ -208,6 +232,8 @@ pub struct Config {
     pub database: Database,
     /// Folder of the embedded database, and of the key that signs tokens where none is given.
     pub data_dir: PathBuf,
+    /// Where hubs hear each other; `None` is a hub alone.
+    pub redis: Option<RedisSettings>,
     /// How long results are kept; `None` is for ever.
     pub result_life: Option<TimeDelta>,
     /// Which addresses may be measured.
@@ -228,8 +254,12 @@ pub struct Config {
     pub resolve_targets: ResolveTargets,
     /// The name server to ask; `None` is the system's.
     pub name_server: Option<SocketAddr>,
-    /// Longest a stop may take.
+    /// How long it may take to find in the store what was not told.
+    pub sweep_within: Duration,
+    /// Longest a stop may take, after the drain.
     pub stop_within: Duration,
+    /// How long a hub that stops, and has others beside it, takes to send its probes there.
+    pub drain: Duration,
     /// Filter of log lines.
     pub log_level: String,
     /// Shape of log lines.
@@ -279,6 +309,8 @@ impl Config {
     fn read(reader: &mut Reader) -> Option<Self> {
         let environment = reader.word("ENVIRONMENT", ENVIRONMENTS);
         let database = reader.database();
+        let redis = reader.redis();
+        reader.shared_by_hubs(database == Some(Database::Sqlite));
         let host = reader.parsed("HOST", "an IP address");
         let port = reader.parsed("PORT", "a port number");
         let secret_key = reader.secret(environment);
@@ -292,7 +324,9 @@ impl Config {
         let grace_seconds = reader.within("STOP_GRACE_SECONDS", 0, 86_400);
         let resolve_targets = reader.resolve_targets(environment);
         let name_server = reader.name_server();
+        let sweep_seconds = reader.within("SWEEP_SECONDS", 2, 60);
         let stop_seconds = reader.within("STOP_SECONDS", 1, 600);
+        let drain_seconds = reader.within("DRAIN_SECONDS", 0, 600);
         let log_level = reader.log_level();
         let log_format = reader.word("LOG_FORMAT", LOG_FORMATS);
         Some(Self {
@@ -301,6 +335,7 @@ impl Config {
             port: port?,
             secret_key,
             database: database?,
+            redis,
             data_dir: reader.path("DATA_DIR").unwrap_or_default(),
             result_life: Some(ttl_days?)
                 .filter(|&days| days > 0)
@@ -314,7 +349,9 @@ impl Config {
             stop_grace: Duration::from_secs(grace_seconds?),
             resolve_targets: resolve_targets?,
             name_server,
+            sweep_within: Duration::from_secs(sweep_seconds?),
             stop_within: Duration::from_secs(stop_seconds?),
+            drain: Duration::from_secs(drain_seconds?),
             log_level: log_level?,
             log_format: log_format?,
             log_file: reader.path("LOG_FILE"),

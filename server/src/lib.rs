@@ -21,6 +21,7 @@ mod names;
 mod old_words;
 mod passwords;
 mod registry;
+mod roster;
 mod session;
 mod store;
 mod sweep;
@@ -33,7 +34,8 @@ pub mod warts;
 
 pub use app::{App, AppError, copy, create_superuser, import};
 pub use config::{
-    Config, ConfigError, Database, MongoServer, MongoSettings, Password, VARIABLES, Variable,
+    Config, ConfigError, Database, MongoServer, MongoSettings, Password, RedisSettings, VARIABLES,
+    Variable,
 };
 pub use telemetry::{TelemetryError, init as init_telemetry};
 pub use transfer::{Copied, Count, Imported, Observer};

@@ -102,12 +102,13 @@ impl Reader {
 
     fn mongo_hosts(&mut self, hosts: &str) -> Option<MongoServer> {
         let usual: u16 = self.parsed("MONGO_PORT", "a port number")?;
+        let hosts = hosts.split(',').map(str::trim);
+        let hosts: Vec<&str> = hosts.filter(|host| !host.is_empty()).collect();
+        if hosts.is_empty() {
+            self.problem("MONGO_HOST: names no host");
+        }
         let mut read = Vec::new();
-        for host in hosts
-            .split(',')
-            .map(str::trim)
-            .filter(|host| !host.is_empty())
-        {
+        for host in hosts {
             match host.rsplit_once(':') {
                 None => read.push((host.to_owned(), usual)),
                 Some((name, port)) => match port.parse() {

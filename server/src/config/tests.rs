@@ -97,6 +97,23 @@ fn each_wrong_proxy_is_shown() {
 }
 
 #[test]
+fn hosts_of_mongodb_are_some() {
+    let hosts = |text| read(&[("DATABASE", "mongo"), ("MONGO_HOST", text)]);
+    for none in [",", " , ,", " "] {
+        let ConfigError(problems) = hosts(none).unwrap_err();
+        assert_eq!(problems, ["MONGO_HOST: names no host"], "{none:?}");
+    }
+    let config = hosts(" a, ,b:27018,").unwrap();
+    let Database::Mongo(settings) = config.database else {
+        panic!("{:?}", config.database)
+    };
+    let MongoServer::Hosts { hosts, .. } = settings.server else {
+        panic!("{:?}", settings.server)
+    };
+    assert_eq!(hosts, [("a".into(), 27017), ("b".into(), 27018)]);
+}
+
+#[test]
 fn old_agents_get_addresses_where_it_matters() {
     let key = ("SECRET_KEY", "0123456789abcdef0123456789abcdef");
     for (environment, resolve_targets) in [
