@@ -75,7 +75,7 @@ close_codes! {
     Overloaded = 4100, "overloaded", Later, "The hub cannot take more work at the moment.";
     Unavailable = 4101, "unavailable", Later, "The hub's store does not answer.";
     ProtocolError = 4102, "protocol_error", Later, "The probe sent too many frames that could not be read, or a first frame that was no `hello`.";
-    Replaced = 4500, "replaced", Never, "A newer connection with the same token took this one's place.";
+    Replaced = 4103, "replaced", Later, "A newer connection with the same token took this one's place.";
     Revoked = 4501, "revoked", Never, "The probe's token was rotated or the probe was deleted.";
 }
 

@@ -1,14 +1,7 @@
 //! The hub put together: picks the adapters, starts everything in order and stops it in order. The only place that
 //! names concrete stores and buses.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use probe_protocol::Close;
@@ -16,12 +9,12 @@ use tokio::{
     net::TcpListener,
     sync::{Semaphore, broadcast},
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::{Bus, Event, local::LocalBus},
+    bus::{Bus, Event, InstanceId},
     config::{Config, Environment, ResolveTargets, SecretKey},
     dispatch::Dispatch,
     domain::user,
@@ -32,10 +25,14 @@ use crate::{
     live::LiveHub,
     names::Names,
     passwords::{PasswordError, Passwords},
-    registry::Registry,
+    registry::{Registry, SessionHandle},
+    roster::{
+        Roster,
+        gossip::{self, Talk},
+    },
     session::Lingering,
     store::{NewUser, Store, StoreError},
-    sweep::Sweep,
+    sweep::{Sweep, seats::Seats},
     throttle::Throttle,
     tokens::Tokens,
 };
@@ -43,14 +40,22 @@ use crate::{
 mod copying;
 mod importing;
 mod places;
+mod platform;
+mod secret;
 mod stores;
 
 pub use copying::copy;
 pub use importing::import;
+use platform::Platform;
 use stores::Use;
 
-/// The file in the data folder with the key that was made.
-const KEY_FILE: &str = "secret_key";
+/// Longest a stop waits for the sweep, which may be in the middle of something: two transactions that go well, and more.
+const SWEEP_ENDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Longest a store may take to close after everything that uses it has ended or was given up.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+/// Longest a hub that starts waits for others to tell who is connected there.
+const OTHERS_TELL_WITHIN: Duration = Duration::from_secs(3);
 
 /// The hub could not start, or a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,9 @@ pub enum AppError {
         /// Why.
         cause: io::Error,
     },
+    /// Redis cannot be used.
+    #[error("REDIS_URL: {0}")]
+    Redis(String),
     /// What was given to a command is wrong.
     #[error("{0}")]
     Input(String),
@@ -93,6 +101,11 @@ pub struct App {
     address: SocketAddr,
     stop: CancellationToken,
     abandon: CancellationToken,
+    /// Told when the last session has ended.
+    empty: CancellationToken,
+    talk: JoinHandle<()>,
+    bus: Arc<dyn Bus>,
+    drain: Duration,
     stop_within: Duration,
     store: Arc<dyn Store>,
     registry: Registry,
@@ -100,33 +113,48 @@ pub struct App {
     inbox: Inbox,
     ingest: Ingest,
     server: JoinHandle<()>,
+    sweep: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
 
 impl App {
-    /// Starts a hub: store → bus → ingest → background → listener, in this order.
+    /// Starts a hub: store → bus → ingest → background → listener, in this order. Others are asked who is connected there
+    /// before anybody is let in.
     ///
     /// # Errors
     /// [`AppError`] names the setting that is wrong.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let store = stores::open(&config, Use::Hub).await?;
-        let key = secret_key(&config)?;
+        let key = secret::key(&config)?;
         let address = SocketAddr::new(config.host, config.port);
         let listen = |cause| AppError::Listen { address, cause };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
+        let me = InstanceId::new();
+        let platform = platform::join(&config, &*store, me).await?;
+        let bus = platform.bus.clone();
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let (inbox, ingest) = ingest::start(store.clone(), bus.clone(), abandon.clone());
         let shared = share(
             &config,
             &key,
             store.clone(),
-            bus.clone(),
+            &platform,
             &inbox,
             stop.clone(),
         )?;
-        let background = background(&shared, config.result_life);
+        let empty = CancellationToken::new();
+        let talk = Talk::new(shared.roster.clone(), bus.clone(), me);
+        let talk = tokio::spawn(talk.run(platform.arrivals.gossip, empty.clone()));
+        if config.redis.is_some() {
+            gossip::complete(&shared.roster, OTHERS_TELL_WITHIN).await;
+        }
+        let (sweep, mut background) = background(&shared, &config);
+        let errands = shared
+            .dispatch
+            .clone()
+            .run(shared.store.clone(), platform.arrivals.errands);
+        background.push(tokio::spawn(errands));
         let server = listener::serve(
             listener,
             http::router(shared.clone()),
@@ -137,13 +165,18 @@ impl App {
             address,
             stop,
             abandon,
+            empty,
+            talk,
+            bus,
+            drain: config.redis.map_or(Duration::ZERO, |_| config.drain),
             stop_within: config.stop_within,
             store,
-            registry: shared.registry.clone(),
+            registry: shared.roster.registry().clone(),
             sessions: shared.sessions.clone(),
             inbox,
             ingest,
             server: tokio::spawn(server),
+            sweep,
             background,
         })
     }
@@ -154,32 +187,48 @@ impl App {
         self.address
     }
 
-    /// Stops: not ready and nothing new; sessions say goodbye and end; ingest commits and answers what it has; then the
-    /// store closes. All within `STOP_SECONDS`; what is not acknowledged by then is sent again by its probe.
-    /// Answers whether everything ended in time.
+    /// Stops: not ready and nothing new; sessions say goodbye and end, one after the other where there are other hubs for
+    /// them to go to; ingest commits and answers what it has; then the store closes. All within `STOP_SECONDS` after the
+    /// drain; what is not acknowledged by then is sent again by its probe. Answers whether everything ended in time.
     pub async fn stop(self) -> bool {
-        let deadline = Instant::now() + self.stop_within;
         self.stop.cancel();
-        for session in self.registry.sessions() {
-            session.stop(Close::Restart);
-        }
+        drain(self.registry.sessions(), self.drain).await;
+        let deadline = Instant::now() + self.stop_within;
+        // Those that joined while the hub began to stop.
+        drain(self.registry.sessions(), Duration::ZERO).await;
         self.sessions.close();
         let mut clean = timeout_at(deadline, self.sessions.wait()).await.is_ok();
+        self.empty.cancel();
+        clean &= timeout_at(deadline, self.talk).await.is_ok();
         clean &= timeout_at(deadline, self.server).await.is_ok();
         drop(self.inbox);
-        let abandon = self.abandon.clone();
-        let late = tokio::spawn(async move {
-            tokio::time::sleep_until(deadline).await;
-            abandon.cancel();
-        });
-        self.ingest.finish().await;
-        clean &= !self.abandon.is_cancelled();
-        late.abort();
+        clean &= timeout_at(deadline, self.ingest.finish()).await.is_ok();
+        self.abandon.cancel();
+        // It gives its leases up; where it cannot, others wait until their time is over.
+        let sweep_until = deadline.min(Instant::now() + SWEEP_ENDS_WITHIN);
+        let sweep_ends = self.sweep.abort_handle();
+        if timeout_at(sweep_until, self.sweep).await.is_err() {
+            sweep_ends.abort();
+        }
         for task in self.background {
             task.abort();
         }
-        self.store.close().await;
+        // A store that does not answer has been given up by now; what it was given is not acknowledged.
+        clean &= timeout(CLOSED_WITHIN, self.store.close()).await.is_ok();
+        self.bus.flush().await;
         clean
+    }
+}
+
+/// Sends sessions away, evenly over some time.
+async fn drain(sessions: Vec<SessionHandle>, over: Duration) {
+    let begun = Instant::now();
+    let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
+    for (place, session) in (0..).zip(sessions) {
+        if !over.is_zero() {
+            sleep_until(begun + over / count * place).await;
+        }
+        session.stop(Close::Restart);
     }
 }
 
@@ -187,12 +236,18 @@ fn share(
     config: &Config,
     key: &SecretKey,
     store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
+    platform: &Platform,
     inbox: &Inbox,
     stop: CancellationToken,
 ) -> Result<Http, AppError> {
-    let registry = Registry::default();
-    let dispatch = Dispatch::new(registry.clone());
+    let bus = platform.bus.clone();
+    let roster = Roster::new(Registry::default());
+    let dispatch = Dispatch::new(roster.clone(), bus.clone());
+    let throttle = Throttle::new(
+        config.logins_per_minute,
+        key.clone(),
+        platform.counters.clone(),
+    );
     let names = match config.resolve_targets {
         ResolveTargets::Hub => Some(Names::new(config.name_server, config.target_policy)),
         ResolveTargets::Probe => None,
@@ -205,19 +260,19 @@ fn share(
     Ok(Arc::new(Shared {
         launch: Launch::new(
             store.clone(),
-            registry.clone(),
+            roster.clone(),
             dispatch.clone(),
             bus.clone(),
             stop_grace,
         ),
         store,
+        live: LiveHub::new(bus.clone(), config.sweep_within),
         bus,
-        registry,
+        roster,
         dispatch,
-        live: LiveHub::default(),
         tokens: Tokens::new(key, config.user_token_life, config.legacy_user_tokens),
         passwords: Passwords::new(),
-        throttle: Throttle::new(config.logins_per_minute),
+        throttle,
         trusted_proxies: config.trusted_proxies.clone(),
         target_policy: config.target_policy,
         names,
@@ -226,7 +281,7 @@ fn share(
             config.environment,
             Environment::Development | Environment::Test
         ),
-        instance: uuid::Uuid::new_v4().to_string().into(),
+        instance: platform.me,
         stop,
         sessions: TaskTracker::new(),
         lingering: Lingering::default(),
@@ -235,26 +290,35 @@ fn share(
     }))
 }
 
-fn background(shared: &Http, result_life: Option<TimeDelta>) -> Vec<JoinHandle<()>> {
+/// The sweep, and what ends with the hub.
+fn background(shared: &Http, config: &Config) -> (JoinHandle<()>, Vec<JoinHandle<()>>) {
     let Shared {
         store,
         bus,
-        registry,
+        roster,
         dispatch,
         ..
     } = &**shared;
+    let registry = roster.registry();
     let sweep = Sweep {
+        store: store.clone(),
+        holder: shared.instance.to_string().into(),
+        bus: bus.clone(),
+        result_life: config.result_life,
+    };
+    let seats = Seats {
         store: store.clone(),
         registry: registry.clone(),
         dispatch: dispatch.clone(),
-        bus: bus.clone(),
-        result_life,
+        within: config.sweep_within,
     };
-    vec![
-        tokio::spawn(sweep.run(shared.stop.clone())),
-        tokio::spawn(shared.live.clone().run(bus.clone())),
+    let sweep = tokio::spawn(sweep.run(shared.stop.clone()));
+    let others = vec![
+        tokio::spawn(seats.run(shared.stop.clone())),
+        tokio::spawn(shared.live.clone().run(store.clone())),
         tokio::spawn(end_revoked(registry.clone(), bus.subscribe())),
-    ]
+    ];
+    (sweep, others)
 }
 
 /// Ends the sessions of probes whose token was revoked, whichever instance revoked it.
@@ -266,13 +330,8 @@ async fn end_revoked(registry: Registry, mut events: broadcast::Receiver<Event>)
                     session.stop(Close::Revoked);
                 }
             }
-            Ok(_) => {}
-            // A revocation may be among what was lost: whoever is still welcome comes back at once.
-            Err(broadcast::error::RecvError::Lagged(_)) => {
-                for session in registry.sessions() {
-                    session.stop(Close::Restart);
-                }
-            }
+            // A revocation among what was lost is found by the sweep.
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }
@@ -303,42 +362,4 @@ pub async fn create_superuser(
     let created = store.create_user(user).await;
     store.close().await;
     Ok(created?.id.to_string())
-}
-
-/// The key that signs tokens: the configured one, else one that is made once and kept beside the database.
-fn secret_key(config: &Config) -> Result<SecretKey, AppError> {
-    if let Some(key) = &config.secret_key {
-        return Ok(key.clone());
-    }
-    let path = config.data_dir.join(KEY_FILE);
-    let failed = |cause| AppError::DataDir {
-        path: path.display().to_string(),
-        cause,
-    };
-    match fs::read_to_string(&path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(SecretKey(text.trim().into())),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    fs::create_dir_all(&config.data_dir).map_err(failed)?;
-    let bytes: [u8; 32] = rand::random();
-    let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_private(&path, &key).map_err(failed)?;
-    Ok(SecretKey(key))
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(unfinished, path)
 }

@@ -1,4 +1,5 @@
-//! DOWN, last step before the session: hands operations to the seats of their probes.
+//! DOWN, last step before the session: hands operations to the seats of their probes. For those that sit at other
+//! instances, each instance gets one errand with all of its probes.
 //!
 //! Best effort, nobody is waited for: what does not leave is still pending in the store and is offered again by the
 //! next session or the sweep.
@@ -11,26 +12,36 @@ use std::{
 use lru::LruCache;
 use probe_protocol::{FrameError, HubFrame, OperationId, ProbeId};
 
+use tokio::sync::mpsc;
+
 use crate::{
+    bus::{Bus, Errand},
     domain::Plan,
-    registry::{Down, Offer, Registry},
+    registry::{Down, Offer, SessionHandle},
+    roster::Roster,
+    store::Store,
 };
 
 /// Offers kept for probes that come back: a reconnect storm asks for the same few operations again and again.
 const OFFERS_KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
 
+/// Probes of one errand: half a megabyte of JSON, so that nobody waits long for a message behind it.
+const PROBES_AT_ONCE: usize = 20_000;
+
 /// Hands operations to connected probes. A cheap handle.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Dispatch {
-    registry: Registry,
+    roster: Roster,
+    bus: Arc<dyn Bus>,
     offers: Arc<Mutex<LruCache<OperationId, Arc<Offer>>>>,
 }
 
 impl Dispatch {
-    /// A dispatch to the seats of `registry`.
-    pub(crate) fn new(registry: Registry) -> Self {
+    /// A dispatch to the seats of `roster`.
+    pub(crate) fn new(roster: Roster, bus: Arc<dyn Bus>) -> Self {
         Self {
-            registry,
+            roster,
+            bus,
             offers: Arc::new(Mutex::new(LruCache::new(OFFERS_KEPT))),
         }
     }
@@ -38,14 +49,14 @@ impl Dispatch {
     /// Sends a new operation to those of its probes that are connected.
     pub(crate) fn send(&self, plan: &Plan, probes: &[ProbeId]) {
         let Some(down) = self.offer(plan) else { return };
-        for handle in probes.iter().filter_map(|probe| self.registry.get(*probe)) {
-            handle.offer(down.clone());
-        }
+        let absent = self.put(probes.iter().copied(), &down);
+        let operation = plan.id;
+        self.send_away(absent, |probes| Errand::Assign { operation, probes });
     }
 
     /// Offers again what stayed pending, as far as the probe has room for it.
     pub(crate) fn offer_again(&self, probe: ProbeId, plan: &Plan) {
-        let Some(handle) = self.registry.get(probe) else {
+        let Some(handle) = self.seat(probe) else {
             return;
         };
         if handle.room() > 0
@@ -57,12 +68,56 @@ impl Dispatch {
 
     /// Tells connected probes that they need not go on.
     pub(crate) fn cancel(&self, operation: OperationId, probes: impl IntoIterator<Item = ProbeId>) {
-        let frame = HubFrame::Cancel { operation };
-        for handle in probes
-            .into_iter()
-            .filter_map(|probe| self.registry.get(probe))
-        {
-            handle.tell(frame.clone());
+        let down = Down::Say(HubFrame::Cancel { operation });
+        let absent = self.put(probes, &down);
+        self.send_away(absent, |probes| Errand::Cancel { operation, probes });
+    }
+
+    /// Does what other instances ask for, until there is no bus any more. What it hands out is what `store` has: whoever
+    /// can write to the bus decides nothing about what probes do.
+    pub(crate) async fn run(self, store: Arc<dyn Store>, mut errands: mpsc::Receiver<Errand>) {
+        while let Some(errand) = errands.recv().await {
+            match errand {
+                Errand::Assign { operation, probes } => match store.operation(operation).await {
+                    Ok(Some(found)) if found.ended_at.is_none() => {
+                        if let Some(down) = self.offer(&found.plan) {
+                            // Who has left since finds it where it connects.
+                            self.put(probes, &down);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(operation.id = %operation, %error, "an operation for another hub's user waits for the sweep");
+                    }
+                },
+                Errand::Cancel { operation, probes } => {
+                    self.put(probes, &Down::Say(HubFrame::Cancel { operation }));
+                }
+            }
+        }
+    }
+
+    fn seat(&self, probe: ProbeId) -> Option<SessionHandle> {
+        self.roster.registry().get(probe)
+    }
+
+    /// Puts something into the outboxes of those who sit here; the others.
+    fn put(&self, probes: impl IntoIterator<Item = ProbeId>, down: &Down) -> Vec<ProbeId> {
+        let mut absent = Vec::new();
+        for probe in probes {
+            match self.seat(probe) {
+                Some(handle) => handle.offer(down.clone()),
+                None => absent.push(probe),
+            }
+        }
+        absent
+    }
+
+    fn send_away(&self, absent: Vec<ProbeId>, errand: impl Fn(Vec<ProbeId>) -> Errand) {
+        for (instance, probes) in self.roster.elsewhere_of(absent) {
+            for probes in probes.chunks(PROBES_AT_ONCE) {
+                self.bus.hand(instance, errand(probes.to_vec()));
+            }
         }
     }
 

@@ -28,14 +28,14 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    bus::Bus,
+    bus::{Bus, InstanceId},
     dispatch::Dispatch,
     ingest::{Inbox, WeakInbox},
     launch::Launch,
     live::LiveHub,
     names::Names,
     passwords::Passwords,
-    registry::Registry,
+    roster::Roster,
     session::Lingering,
     store::Store,
     throttle::Throttle,
@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     /// Who wants to know.
     pub(crate) bus: Arc<dyn Bus>,
     /// Who is connected.
-    pub(crate) registry: Registry,
+    pub(crate) roster: Roster,
     /// The way down.
     pub(crate) dispatch: Dispatch,
     /// Creates and cancels operations.
@@ -94,7 +94,7 @@ pub(crate) struct Shared {
     /// Whether everything may be deleted at once.
     pub(crate) is_expendable: bool,
     /// This process.
-    pub(crate) instance: Arc<str>,
+    pub(crate) instance: InstanceId,
     /// Cancelled when the hub stops.
     pub(crate) stop: CancellationToken,
     /// Every session holds a token of it.

@@ -12,7 +12,7 @@ use crate::{
     bus::{Bus, Event},
     dispatch::Dispatch,
     domain::{Candidate, Operation, Order, Plan, Refusal},
-    registry::Registry,
+    roster::Roster,
     store::{Change, Created, IdempotencyKey, Opened, Store, StoreError},
 };
 
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Launch {
     store: Arc<dyn Store>,
-    registry: Registry,
+    roster: Roster,
     dispatch: Dispatch,
     bus: Arc<dyn Bus>,
     stop_grace: TimeDelta,
@@ -44,14 +44,14 @@ impl Launch {
     /// Operations in `store`, sent by `dispatch`; runs count until `stop_grace` after their stop time.
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        registry: Registry,
+        roster: Roster,
         dispatch: Dispatch,
         bus: Arc<dyn Bus>,
         stop_grace: TimeDelta,
     ) -> Self {
         Self {
             store,
-            registry,
+            roster,
             dispatch,
             bus,
             stop_grace,
@@ -97,7 +97,7 @@ impl Launch {
     }
 
     fn candidates(&self, probes: &[ProbeId]) -> Vec<Candidate> {
-        let connected = self.registry.presence(probes);
+        let connected = self.roster.presence(probes);
         probes
             .iter()
             .zip(connected)

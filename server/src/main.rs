@@ -196,20 +196,39 @@ fn serve(config: Config) -> Result<ExitCode, Failure> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    runtime()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let environment = config.environment;
-        let app = App::start(config).await?;
-        tracing::info!(address = %app.address(), ?environment, version = env!("CARGO_PKG_VERSION"), "the hub is ready");
+    let runtime = runtime()?;
+    let ended = runtime.block_on(run(config));
+    // What a stop gave up must not keep the process alive.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run(config: Config) -> Result<ExitCode, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut told = async || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping");
-        let clean = app.stop().await;
-        tracing::info!(clean, "stopped");
-        Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNCLEAN) })
+    };
+    let environment = config.environment;
+    let app = tokio::select! {
+        app = App::start(config) => app?,
+        () = told() => {
+            tracing::info!("stopped before it was ready");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    tracing::info!(address = %app.address(), ?environment, version = env!("CARGO_PKG_VERSION"), "the hub is ready");
+    told().await;
+    tracing::info!("stopping");
+    let clean = app.stop().await;
+    tracing::info!(clean, "stopped");
+    Ok(if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_UNCLEAN)
     })
 }
 
@@ -255,7 +274,10 @@ fn check_config() -> Result<ExitCode, Failure> {
         let value = std::env::var(variable.name)
             .ok()
             .filter(|value| !value.is_empty());
-        let secret = matches!(variable.name, "SECRET_KEY" | "MONGO_URI" | "MONGO_PASSWORD");
+        let secret = matches!(
+            variable.name,
+            "SECRET_KEY" | "MONGO_URI" | "MONGO_PASSWORD" | "REDIS_URL"
+        );
         let shown = match &value {
             Some(_) if secret => "(set)",
             Some(value) => value,

@@ -1,10 +1,10 @@
 //! Who is connected to this instance: one seat a probe, the newest connection has it.
 //!
 //! Others reach a session by its [`SessionHandle`]: they queue frames and tell it to stop. The queue is bounded and
-//! never waited for. Nothing here touches a socket or the store.
+//! never waited for. Seats that changed are noted for [`crate::roster`]. Nothing here touches a socket or the store.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -13,7 +13,7 @@ use std::{
 
 use axum::extract::ws::Utf8Bytes;
 use probe_protocol::{Assign, Close, HubFrame, OperationId, ProbeId, Target};
-use tokio::sync::{SetOnce, mpsc};
+use tokio::sync::{Notify, SetOnce, mpsc};
 
 use crate::domain::Presence;
 
@@ -63,7 +63,10 @@ pub(crate) struct SessionHandle {
     pub(crate) probe: ProbeId,
     /// The connection.
     pub(crate) connection: ConnectionId,
+    /// Generation of the token that let it in.
+    pub(crate) token_generation: u32,
     standing: Arc<Standing>,
+    changes: Arc<Changes>,
     outbox: mpsc::Sender<Down>,
     stop: Arc<SetOnce<Close>>,
 }
@@ -73,6 +76,27 @@ pub(crate) struct SessionHandle {
 struct Standing {
     in_use: AtomicU32,
     sick: AtomicBool,
+    session_number: AtomicU64,
+    is_confirmed: AtomicBool,
+}
+
+/// Probes whose seats changed since they were last taken; at most those there are.
+#[derive(Debug, Default)]
+struct Changes {
+    probes: Mutex<HashSet<ProbeId>>,
+    some: Notify,
+}
+
+impl Changes {
+    fn note(&self, probe: ProbeId) {
+        self.probes().insert(probe);
+        self.some.notify_one();
+    }
+
+    fn probes(&self) -> MutexGuard<'_, HashSet<ProbeId>> {
+        // No code panics while it holds the lock, and a set is whole after every call.
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The session's own ends.
@@ -85,26 +109,6 @@ pub(crate) struct SessionEnds {
 }
 
 impl SessionHandle {
-    /// A handle and the ends that its session holds.
-    pub(crate) fn new(
-        probe: ProbeId,
-        connection: ConnectionId,
-        in_use: u32,
-    ) -> (Self, SessionEnds) {
-        let (sender, outbox) = mpsc::channel(OUTBOX);
-        let stop = Arc::new(SetOnce::new());
-        let standing = Arc::new(Standing::default());
-        standing.in_use.store(in_use, Ordering::Relaxed);
-        let handle = Self {
-            probe,
-            connection,
-            standing,
-            outbox: sender,
-            stop: stop.clone(),
-        };
-        (handle, SessionEnds { outbox, stop })
-    }
-
     /// What is known of the probe.
     pub(crate) fn presence(&self) -> Presence {
         Presence {
@@ -115,12 +119,41 @@ impl SessionHandle {
 
     /// Notes how many credits the probe says are in use.
     pub(crate) fn set_in_use(&self, credits: u32) {
-        self.standing.in_use.store(credits, Ordering::Relaxed);
+        if self.standing.in_use.swap(credits, Ordering::Relaxed) != credits {
+            self.changes.note(self.probe);
+        }
     }
 
     /// Notes whether the probe leaves operations unanswered.
     pub(crate) fn set_sick(&self, sick: bool) {
-        self.standing.sick.store(sick, Ordering::Relaxed);
+        if self.standing.sick.swap(sick, Ordering::Relaxed) != sick {
+            self.changes.note(self.probe);
+        }
+    }
+
+    /// The session's number among all that its probe ever had, anywhere; 0 before the store gave it one.
+    pub(crate) fn session_number(&self) -> u64 {
+        self.standing.session_number.load(Ordering::Relaxed)
+    }
+
+    /// Notes that number.
+    pub(crate) fn set_session_number(&self, number: u64) {
+        self.standing
+            .session_number
+            .store(number, Ordering::Relaxed);
+    }
+
+    /// Whether the probe was heard since its session has a number: only then somebody is there, and not just a
+    /// connection that was given up while the store was slow.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.standing.is_confirmed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the probe was heard.
+    pub(crate) fn confirm(&self) {
+        if !self.standing.is_confirmed.swap(true, Ordering::Relaxed) {
+            self.changes.note(self.probe);
+        }
     }
 
     /// Queues something without waiting. A full queue ends the session as slow: what it carried is still in the store.
@@ -154,6 +187,7 @@ pub(crate) struct Registry(Arc<Seats>);
 struct Seats {
     by_probe: Mutex<HashMap<ProbeId, SessionHandle>>,
     last_connection: AtomicU64,
+    changes: Arc<Changes>,
 }
 
 /// Holds a probe's place; gives it back when dropped, if it is still this connection's.
@@ -165,9 +199,38 @@ pub(crate) struct Seat {
 }
 
 impl Registry {
-    /// A number for a new connection.
-    pub(crate) fn next_connection(&self) -> ConnectionId {
-        ConnectionId(self.0.last_connection.fetch_add(1, Ordering::Relaxed) + 1)
+    /// A handle for a new connection that was let in by a token of that generation, and the ends that its session holds.
+    pub(crate) fn session(
+        &self,
+        probe: ProbeId,
+        token_generation: u32,
+        in_use: u32,
+    ) -> (SessionHandle, SessionEnds) {
+        let (sender, outbox) = mpsc::channel(OUTBOX);
+        let stop = Arc::new(SetOnce::new());
+        let standing = Arc::new(Standing::default());
+        standing.in_use.store(in_use, Ordering::Relaxed);
+        let last = self.0.last_connection.fetch_add(1, Ordering::Relaxed);
+        let handle = SessionHandle {
+            probe,
+            connection: ConnectionId(last + 1),
+            token_generation,
+            standing,
+            changes: self.0.changes.clone(),
+            outbox: sender,
+            stop: stop.clone(),
+        };
+        (handle, SessionEnds { outbox, stop })
+    }
+
+    /// Waits until seats have changed.
+    pub(crate) async fn changed(&self) {
+        self.0.changes.some.notified().await;
+    }
+
+    /// Probes whose seats changed since the last call.
+    pub(crate) fn take_changed(&self) -> Vec<ProbeId> {
+        self.0.changes.probes().drain().collect()
     }
 
     /// Takes a probe's place; whoever had it is told that it was replaced.
@@ -216,6 +279,13 @@ impl Registry {
     }
 }
 
+impl Seat {
+    /// Whose place it is.
+    pub(crate) fn probe(&self) -> ProbeId {
+        self.probe
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.registry.seats();
@@ -224,6 +294,8 @@ impl Drop for Seat {
             .is_some_and(|handle| handle.connection == self.connection)
         {
             seats.remove(&self.probe);
+            drop(seats);
+            self.registry.0.changes.note(self.probe);
         }
     }
 }
@@ -233,7 +305,7 @@ mod tests {
     use super::*;
 
     fn session(registry: &Registry, probe: ProbeId) -> (SessionHandle, SessionEnds) {
-        SessionHandle::new(probe, registry.next_connection(), 0)
+        registry.session(probe, 1, 0)
     }
 
     #[test]

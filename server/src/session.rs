@@ -168,6 +168,8 @@ impl<W: Wire> Session<W> {
         first: Vec<Down>,
         lingers: impl Future<Output = ()>,
     ) -> Ended {
+        // The answer is the first proof that the probe is there.
+        self.out.send(Message::Ping(Bytes::new()));
         for down in first {
             self.wire.tell(down, &mut self.out);
         }
@@ -266,6 +268,9 @@ impl<W: Wire> Session<W> {
     }
 
     fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Turn {
+        if matches!(&message, Some(Ok(message)) if !matches!(message, Message::Close(_))) {
+            self.handle.confirm();
+        }
         let heard = match message {
             Some(Ok(Message::Text(text))) => Heard::Text(text),
             Some(Ok(Message::Binary(bytes))) => Heard::Binary(bytes),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{AppError, KEY_FILE, places::Place, stores};
+use super::{AppError, places::Place, secret::KEY_FILE, stores};
 use crate::transfer::{
     Copied, Observer,
     copy::{self, CopyError, End},

@@ -8,13 +8,14 @@ use std::time::Duration;
 use axum::{Router, extract::ws::WebSocket, routing::get};
 use chrono::Utc;
 use probe_protocol::{Close, HubFrame, Limits, MAX_FRAME, SUBPROTOCOL, Welcome};
+use tokio::time::sleep;
 
 use super::{Http, error::ApiError};
 use crate::{
     bus::Event,
     domain::{Agent, Holdings},
     ingest::Inbox,
-    registry::{Down, SessionHandle},
+    registry::{Down, Seat, SessionHandle},
     session::{self, Ended, Session, Wire},
     store::Settled,
     tokens::ProbeClaims,
@@ -27,6 +28,8 @@ mod v1;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Results a probe may have under way unanswered: two batches of a round trip on a slow line.
 const MOST_UNANSWERED: u32 = 64;
+/// How often a session without a place looks whether it is free.
+const LOOK_FOR_PLACE_EVERY: Duration = Duration::from_secs(2);
 /// Assignments offered before the session starts to listen; the sweep offers the rest.
 const OFFERS_AT_ONCE: usize = 100;
 
@@ -72,9 +75,9 @@ async fn serve<W: Wire>(
     wire: impl FnOnce(&SessionHandle) -> W,
 ) {
     let (claims, probe) = (arrival.claims, arrival.claims.identifier);
-    let connection = http.registry.next_connection();
-    let (handle, ends) = SessionHandle::new(probe, connection, arrival.in_use);
-    let seat = http.registry.join(handle.clone());
+    let registry = http.roster.registry();
+    let (handle, ends) = registry.session(probe, claims.generation, arrival.in_use);
+    let (connection, seat) = (handle.connection, registry.join(handle.clone()));
     if http.stop.is_cancelled() {
         handle.stop(Close::Restart);
     }
@@ -85,14 +88,33 @@ async fn serve<W: Wire>(
             return refuse::<W>(&mut socket, claims, close).await;
         }
     };
+    http.roster.seat(&handle, settled.session);
     let mut first = first(&http, &handle, &settled);
     let offers = settled.offers.iter();
     first.extend(offers.filter_map(|plan| http.dispatch.offer(plan)));
     tracing::info!(probe.id = %probe, session = connection.0, wire = W::NAME, "probe connected");
     let session = Session::new(socket, wire(&handle), handle, ends, inbox);
-    let ended = session.run(first, http.lingering.until(&http.stop)).await;
-    drop(seat);
+    let ended = session.run(first, linger(&http, seat)).await;
     log_end(claims, connection.0, ended);
+}
+
+/// How long a session stays that lost its place to a newer one: until the hub stops or the place is free again, which it
+/// is soon where the newer one was a connection that the probe itself had given up.
+async fn linger(http: &Http, seat: Seat) {
+    let probe = seat.probe();
+    drop(seat);
+    let free = async {
+        loop {
+            sleep(LOOK_FOR_PLACE_EVERY).await;
+            if !http.roster.is_connected(probe) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = http.lingering.until(&http.stop) => {}
+        () = free => {}
+    }
 }
 
 /// Says goodbye to a probe that gets no session.

@@ -163,7 +163,7 @@ fn with_token(http: &Http, probe: Probe) -> Result<Json<ProbeWithToken>, ApiErro
 }
 
 fn seen(http: &Http, probe: Probe) -> ProbeView {
-    let presence = http.registry.presence(&[probe.id]).pop().flatten();
+    let presence = http.roster.presence(&[probe.id]).pop().flatten();
     ProbeView::of(probe, presence)
 }
 
@@ -229,7 +229,7 @@ pub(crate) async fn list(
             .await?
     };
     let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
-    let mut presences = http.registry.presence(&ids).into_iter();
+    let mut presences = http.roster.presence(&ids).into_iter();
     let view = |probe| ProbeView::of(probe, presences.next().flatten());
     Ok(Json(Page::of(
         probes,
@@ -239,14 +239,14 @@ pub(crate) async fn list(
     )))
 }
 
-/// Who is connected is known to the registry, not to the store: it names the page's probes.
+/// Who is connected is known to the roster, not to the store: it names the page's probes.
 async fn connected_page(
     http: &Http,
     owner: Option<UserId>,
     before: Option<ProbeId>,
     limit: usize,
 ) -> Result<Vec<Probe>, ApiError> {
-    let connected = http.registry.connected();
+    let connected = http.roster.connected();
     let ids = connected
         .into_iter()
         .filter(|id| before.is_none_or(|before| *id < before));

@@ -134,7 +134,7 @@ pub(crate) async fn create_account(
     client: Client,
     credentials: Credentials,
 ) -> Result<User, ApiError> {
-    http.throttle.from_address(client.0)?;
+    http.throttle.from_address(client.0).await?;
     let password_hash = http.passwords.hash(credentials.password).await?;
     let user = NewUser {
         email: credentials.email,
@@ -164,8 +164,8 @@ pub(crate) async fn open_session(
     client: Client,
     credentials: Credentials,
 ) -> Result<Session, ApiError> {
-    http.throttle.from_address(client.0)?;
-    http.throttle.on_account(&credentials.email)?;
+    http.throttle.from_address(client.0).await?;
+    http.throttle.on_account(&credentials.email).await?;
     let known = http.store.credentials(credentials.email).await?;
     let stored = known.as_ref().map(|(_, hash)| hash.clone());
     let verified = http.passwords.verify(credentials.password, stored).await?;

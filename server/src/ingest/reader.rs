@@ -172,6 +172,7 @@ fn read(queued: Queued, brief: Option<Brief>) -> Read {
     let report = Report {
         probe: from.probe,
         operation,
+        session: from.session_number(),
         at,
         what,
     };

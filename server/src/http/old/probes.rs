@@ -111,7 +111,7 @@ impl Source for Probes {
         let probes = self.http.store.probes(self.owner, span, AT_ONCE).await?;
         self.last = probes.last().map(|probe| probe.id).or(self.last);
         let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
-        let presences = self.http.registry.presence(&ids);
+        let presences = self.http.roster.presence(&ids);
         let pairs = probes.iter().zip(presences);
         pairs
             .map(|(probe, presence)| self.item(probe, presence))

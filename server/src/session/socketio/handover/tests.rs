@@ -78,8 +78,7 @@ fn read(out: Out) -> Did {
 
 impl Desk {
     fn new(names: Option<Names>) -> Self {
-        let connection = Registry::default().next_connection();
-        let (handle, ends) = SessionHandle::new(ProbeId::new(), connection, 0);
+        let (handle, ends) = Registry::default().session(ProbeId::new(), 1, 0);
         Self {
             handover: Handover::new(handle.clone(), names),
             handle,
