@@ -37,6 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "names",
             "passwords",
             "registry",
+            "roster",
             "session",
             "store",
             "sweep",
@@ -45,10 +46,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "transfer",
         ],
     ),
-    ("bus", &["store"]),
+    ("bus", &["config", "domain", "store", "throttle"]),
     ("config", &[]),
     ("decode", &["warts"]),
-    ("dispatch", &["domain", "registry"]),
+    (
+        "dispatch",
+        &["bus", "domain", "registry", "roster", "store"],
+    ),
     ("domain", &[]),
     (
         "http",
@@ -63,6 +67,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "old_words",
             "passwords",
             "registry",
+            "roster",
             "session",
             "store",
             "throttle",
@@ -71,10 +76,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("ingest", &["bus", "decode", "registry", "store"]),
-    (
-        "launch",
-        &["bus", "dispatch", "domain", "registry", "store"],
-    ),
+    ("launch", &["bus", "dispatch", "domain", "roster", "store"]),
     ("lib", &["app", "config", "http", "telemetry", "transfer"]),
     ("listener", &[]),
     ("live", &["bus", "domain", "store", "views"]),
@@ -84,6 +86,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("passwords", &[]),
     ("progress", &[]),
     ("registry", &["domain"]),
+    ("roster", &["bus", "domain", "registry"]),
     (
         "session",
         &[
@@ -98,7 +101,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("sweep", &["bus", "dispatch", "domain", "registry", "store"]),
     ("telemetry", &["config"]),
-    ("throttle", &[]),
+    ("throttle", &["config"]),
     ("tokens", &["config"]),
     (
         "transfer",
@@ -139,7 +142,9 @@ const BELONGS: &[(&str, &[&str])] = &[
     ("socketioxide_parser_common", &["session/socketio"]),
     ("store::sqlite", &["app/stores", "store"]),
     ("store::mongo", &["app/stores", "store"]),
-    ("bus::local", &["app", "bus"]),
+    ("use ::redis", &["bus/redis"]),
+    ("bus::local", &["app/platform", "bus"]),
+    ("bus::redis", &["app/platform", "bus"]),
 ];
 
 /// What pure modules must not name: then they have no clock, no tasks and no input or output.

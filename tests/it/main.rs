@@ -20,6 +20,7 @@ mod mongo;
 mod old_http;
 mod old_probes;
 mod operations;
+mod platform;
 mod probes;
 mod results;
 mod schemathesis;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         streams::trials(),
         sessions::trials(),
         operations::trials(),
+        platform::trials(),
         probes::trials(),
         results::trials(),
         schemathesis::trials(),

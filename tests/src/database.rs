@@ -195,12 +195,7 @@ fn charges_of(imported: &[String]) -> String {
 /// When the query fails.
 #[must_use]
 pub fn texts(data_dir: &Path, query: &str) -> Vec<String> {
-    let connection = open(data_dir);
-    let mut statement = connection
-        .prepare(query)
-        .unwrap_or_else(|error| panic!("{query}: {error}"));
-    let rows = statement.query_map([], |row| row.get(0)).expect("rows");
-    rows.map(|row| row.expect("a text")).collect()
+    texts_in(&open(data_dir), query)
 }
 
 /// One number.
@@ -248,6 +243,14 @@ fn number_in(connection: &Connection, query: &str) -> i64 {
     connection
         .query_row(query, [], |row| row.get(0))
         .unwrap_or_else(|error| panic!("{query}: {error}"))
+}
+
+fn texts_in(connection: &Connection, query: &str) -> Vec<String> {
+    let mut statement = connection
+        .prepare(query)
+        .unwrap_or_else(|error| panic!("{query}: {error}"));
+    let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+    rows.map(|row| row.expect("a text")).collect()
 }
 
 fn result_codes_in(connection: &Connection) -> HashSet<String> {

@@ -1,7 +1,7 @@
 //! The harness: real processes, real sockets, loopback only.
 //!
-//! - [`Hub`] is a `pladmed` process on a data folder of its own or on MongoDB, [`Agent`] a `pladmed-probe` process; the
-//!   crate `services` starts MongoDB
+//! - [`Hub`] is a `pladmed` process on a data folder of its own or on MongoDB, [`Agent`] a `pladmed-probe` process,
+//!   [`Platform`] several hubs on one MongoDB and one Redis, which the crate `services` starts
 //! - [`Api`] and [`TestUser`] speak HTTP as users do, [`EventStream`] reads server-sent events
 //! - [`OldApi`] speaks HTTP as the frontend of the replaced system does
 //! - [`FakeProbe`] speaks the probe protocol step by step, [`Courier`] delivers results whatever happens to the hub
@@ -24,6 +24,7 @@ pub mod old_agent;
 pub mod old_api;
 pub mod old_probe;
 pub mod orders;
+pub mod platform;
 pub mod probe;
 pub mod process;
 pub mod random;
@@ -42,6 +43,7 @@ pub use hub::Hub;
 pub use old_agent::OldAgent;
 pub use old_api::OldApi;
 pub use old_probe::{Handed, Knock, OldHeard, OldProbe, OldResult, OldSocket};
+pub use platform::Platform;
 pub use probe::{Ack, FakeProbe, Heard, ProbeSocket};
 pub use trial::{Case, Trial};
 pub use user::{TestProbe, TestUser};

@@ -31,6 +31,22 @@ pub struct Handed {
 }
 
 impl Handed {
+    /// Reads an event that asks to be acknowledged; nothing where a text is something else.
+    ///
+    /// # Panics
+    /// When it is no event that the hub may send.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("42")?;
+        let (number, event) = rest.split_at(rest.find('[')?);
+        let event: Value = serde_json::from_str(event).expect("JSON in an event");
+        Some(Self {
+            kind: event[0].as_str().expect("an event's name").to_owned(),
+            argument: event[1].clone(),
+            ack: number.parse().expect("a number to acknowledge with"),
+        })
+    }
+
     /// The operation's identifier.
     ///
     /// # Panics
@@ -74,6 +90,15 @@ impl OldResult {
             content: content.to_vec(),
         }
     }
+
+    /// The event that announces it, to be acknowledged with this number; its bytes follow in a message of their own.
+    #[must_use]
+    pub fn event(&self, number: u64) -> String {
+        let content = json!({"_placeholder": true, "num": 0});
+        let argument = json!({"operation_id": self.operation, "content": content, "unique_code": self.code,
+            "format": self.format});
+        format!("451-{number}{}", json!(["results", argument]))
+    }
 }
 
 /// An agent with a session, and a journal of all it heard in it.
@@ -102,6 +127,8 @@ impl OldProbe {
         let mut socket = OldSocket::open(&hub.url(), knock).await.expect("a session");
         let open = socket.opened().await;
         socket.join().await;
+        // The answer to a ping, by which the hub knows that somebody is there.
+        socket.flush().await;
         Self::on(socket, open)
     }
 
@@ -168,7 +195,7 @@ impl OldProbe {
 
     /// The next operation that is handed over.
     pub async fn handed(&mut self) -> Handed {
-        self.until("an operation", read_event).await
+        self.until("an operation", Handed::read).await
     }
 
     /// Acknowledges an event.
@@ -197,12 +224,8 @@ impl OldProbe {
 
     /// Sends the event of a result whose bytes follow; the number it is to be acknowledged with.
     pub async fn announce(&mut self, result: &OldResult) -> u64 {
-        let content = json!({"_placeholder": true, "num": 0});
-        let argument = json!({"operation_id": result.operation, "content": content, "unique_code": result.code,
-            "format": result.format});
         self.asked += 1;
-        let event = json!(["results", argument]);
-        self.say(&format!("451-{}{event}", self.asked)).await;
+        self.say(&result.event(self.asked)).await;
         self.asked
     }
 
@@ -251,7 +274,7 @@ impl OldProbe {
     pub fn handed_so_far(&self) -> Vec<Handed> {
         self.journal
             .iter()
-            .filter_map(|text| read_event(text))
+            .filter_map(|text| Handed::read(text))
             .collect()
     }
 
@@ -275,18 +298,6 @@ impl OldProbe {
         };
         within(limit, "the end of the session", reading).await
     }
-}
-
-/// An event that asks to be acknowledged.
-fn read_event(text: &str) -> Option<Handed> {
-    let rest = text.strip_prefix("42")?;
-    let (number, event) = rest.split_at(rest.find('[')?);
-    let event: Value = serde_json::from_str(event).expect("JSON in an event");
-    Some(Handed {
-        kind: event[0].as_str().expect("an event's name").to_owned(),
-        argument: event[1].clone(),
-        ack: number.parse().expect("a number to acknowledge with"),
-    })
 }
 
 fn read_ack(text: &str, front: &str) -> Option<Value> {

@@ -136,6 +136,17 @@ impl ProbeSocket {
         within(SOON, "room to send", sending).await.is_ok()
     }
 
+    /// Breaks the connection at once: the other side sees a reset, and what waited to be read or sent is gone.
+    pub fn abort(self) {
+        reset(&self.0);
+    }
+
+    /// Sends what is left to send, answers to pings among it.
+    pub async fn flush(&mut self) {
+        // A session that ended shows at the next read.
+        let _ = within(SOON, "room to send", self.0.flush()).await;
+    }
+
     /// The next frame, or how the session ended. Answers to websocket pings go out meanwhile.
     pub async fn hear(&mut self) -> Heard {
         loop {
@@ -153,6 +164,14 @@ impl ProbeSocket {
                 Some(Err(_)) | None => Heard::Broken,
             };
         }
+    }
+}
+
+/// Makes the end of a connection a reset.
+pub(crate) fn reset(socket: &WebSocketStream<MaybeTlsStream<TcpStream>>) {
+    if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
+        // One that is gone already needs none.
+        let _ = stream.set_zero_linger();
     }
 }
 
@@ -221,13 +240,16 @@ impl FakeProbe {
             socket.send(&ProbeFrame::Hello(hello)).await,
             "the hub left before hello"
         );
-        match within(SOON, "welcome", socket.hear()).await {
-            Heard::Frame(HubFrame::Welcome(welcome)) => Self {
-                socket,
-                welcome,
-                journal: Vec::new(),
-            },
+        let welcome = match within(SOON, "welcome", socket.hear()).await {
+            Heard::Frame(HubFrame::Welcome(welcome)) => welcome,
             other => panic!("no welcome but {other:?}"),
+        };
+        // The answer to the ping before it, by which the hub knows that somebody is there.
+        socket.flush().await;
+        Self {
+            socket,
+            welcome,
+            journal: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{Answer, Api, must},
     events::EventStream,
+    hub::Hub,
 };
 
 /// A user who is logged in.
@@ -46,6 +47,19 @@ impl TestUser {
             api: api.with_token(&text(&session["token"])),
             id: text(&session["user"]["id"]),
             email: email.to_owned(),
+        }
+    }
+
+    /// The same user at another hub of the platform: tokens are good everywhere.
+    ///
+    /// # Panics
+    /// Never: users have tokens.
+    #[must_use]
+    pub fn at(&self, hub: &Hub) -> Self {
+        let token = self.api.token().expect("a token");
+        Self {
+            api: hub.api().with_token(token),
+            ..self.clone()
         }
     }
 

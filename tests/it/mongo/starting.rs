@@ -1,6 +1,6 @@
 //! Starts that succeed, sooner or later.
 
-use std::future::ready;
+use std::{future::ready, time::Instant};
 
 use futures::future::join_all;
 use services::Mongod;
@@ -11,6 +11,7 @@ use super::{fresh, restart_with, settings, with_mongod};
 pub(crate) fn trials() -> Vec<Trial> {
     with_mongod![
         it_waits_for_a_database_that_comes_up,
+        it_may_be_stopped_while_it_waits,
         a_login_is_taken_from_the_settings,
         many_may_start_at_once,
     ]
@@ -36,6 +37,22 @@ async fn it_waits_for_a_database_that_comes_up() {
     mongod.restart().await;
     hub.until_ready(log_so_far).await;
     assert_eq!(ana.credits().await, 7);
+}
+
+async fn it_may_be_stopped_while_it_waits() {
+    let mut mongod = Mongod::single().await;
+    let mut hub = Hub::on_mongo(&mongod.uri(), &[]).await;
+    assert_eq!(hub.terminate().await, 0);
+    mongod.kill9().await;
+    let log_so_far = hub.start_again();
+    eventually(SOON * 2, WAITS, || {
+        let waits = hub.process().log()[log_so_far..].contains(WAITS);
+        ready(waits.then_some(()))
+    })
+    .await;
+    let told = Instant::now();
+    assert_eq!(hub.terminate().await, 0);
+    assert!(told.elapsed() < SOON, "it went on waiting");
 }
 
 async fn a_login_is_taken_from_the_settings() {

@@ -11,7 +11,7 @@ use mongodb::{ClientSession, Database, error::ErrorKind};
 use rusqlite::{Connection, params_from_iter, types::Value};
 
 use super::{
-    BROKEN_PROMISES, beside_imports, broken, charges_of, none, number_in, result_codes_in,
+    BROKEN_PROMISES, beside_imports, broken, charges_of, none, number_in, result_codes_in, texts_in,
 };
 use crate::wait::{SOON, eventually};
 
@@ -111,6 +111,14 @@ pub async fn check_imported(database: &Database, imported: &[String]) {
 /// When there is none.
 pub async fn number(database: &Database, query: &str) -> i64 {
     number_in(&copy(database).await, query)
+}
+
+/// The first column of all rows, by a query for the SQLite store.
+///
+/// # Panics
+/// When the query fails.
+pub async fn texts(database: &Database, query: &str) -> Vec<String> {
+    texts_in(&copy(database).await, query)
 }
 
 /// The codes of all results, as `operation probe code`.

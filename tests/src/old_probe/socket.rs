@@ -9,7 +9,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    probe::{Refused, UPGRADED_WITHIN},
+    probe::{Refused, UPGRADED_WITHIN, reset},
     wait::{SOON, within},
 };
 
@@ -111,9 +111,20 @@ impl OldSocket {
         within(SOON, "room to send", sending).await.is_ok()
     }
 
+    /// Sends what is left to send, answers to pings among it.
+    pub async fn flush(&mut self) {
+        // A session that ended shows at the next read.
+        let _ = within(SOON, "room to send", self.0.flush()).await;
+    }
+
     /// Sends a text message; false when the connection is gone.
     pub async fn text(&mut self, text: &str) -> bool {
         self.send(Message::Text(text.into())).await
+    }
+
+    /// Breaks the connection at once; see [`crate::ProbeSocket::abort`].
+    pub fn abort(self) {
+        reset(&self.0);
     }
 
     /// The next message, or how it ended.
