@@ -3,9 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo run test bench lint fmt doc openapi install-tools check-tools clean
+.PHONY: help demo run test chaos bench lint fmt doc openapi install-tools check-tools clean
 
 CARGO ?= cargo
+# Of chaos.
+MINUTES ?= 10
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,14 +26,22 @@ test: install-tools ## install what the tests need, then run all of them
 	$(CARGO) build --workspace --bins --locked
 	@echo "==> running the tests"
 	$(CARGO) test --workspace --locked
-	@echo "==> running the unit tests that need mongod"
-	@if command -v mongod >/dev/null || [ -x .tools/mongod/mongod ]; then \
-		$(CARGO) test --workspace --locked --lib -- --ignored; \
-	elif [ "$${CI:-}" = true ]; then \
-		echo "error: mongod is missing, and in CI the tests that need it must run" >&2; exit 1; \
-	else \
-		echo "skipped: mongod is missing (see the warning of install-tools)"; \
-	fi
+	@echo "==> running the unit tests that need mongod or redis-server"
+	@missing=(); skip=(); \
+	command -v mongod >/dev/null || [ -x .tools/mongod/mongod ] || { missing+=(mongod); skip+=(--skip mongo); }; \
+	command -v redis-server >/dev/null || { missing+=(redis-server); skip+=(--skip redis); }; \
+	if [ "$${#missing[@]}" -gt 0 ] && [ "$${CI:-}" = true ]; then \
+		echo "error: missing: $${missing[*]}; in CI the tests that need them must run" >&2; exit 1; \
+	fi; \
+	for one in "$${missing[@]}"; do \
+		echo "skipped: those that need $$one, which is missing (see the warning of install-tools)"; \
+	done; \
+	$(CARGO) test --workspace --locked --lib -- --ignored "$${skip[@]}"
+
+chaos: ## break three hubs, Redis and MongoDB under load for a while (MINUTES=10; PLADMED_SEED=… repeats a run)
+	@echo "building the programs that the test starts"
+	@$(CARGO) build --workspace --bins --locked
+	PLADMED_CHAOS_MINUTES=$(MINUTES) $(CARGO) test --workspace --locked --test chaos -- platform --nocapture
 
 bench: ## measure how many results a second a hub stores on MongoDB, beside bare inserts (ARGS="--help" for more)
 	@echo "building a release; the first time this takes some minutes"
@@ -52,7 +62,7 @@ doc: ## build the code's documentation, private items too; warnings are errors
 openapi: ## print the description of the HTTP API
 	@$(CARGO) run --quiet --locked --bin pladmed -- openapi
 
-install-tools: ## install what the tests need: scamper, dig, ip, mongod, Chromium, Schemathesis, python-socketio
+install-tools: ## install what the tests need: scamper, dig, ip, mongod, redis-server, openssl, Chromium, Schemathesis, python-socketio
 	@.ci/install-tools
 
 check-tools: ## show which tools and rights this machine has for measuring

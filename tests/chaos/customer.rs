@@ -8,7 +8,7 @@ use rand::{RngExt as _, rngs::StdRng};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tests::{Answer, Hub, TestUser, api, orders};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Longest the hub may take to answer: its own limit for a request, and some more on a machine that is busy.
@@ -18,7 +18,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(30);
 /// Pauses between purchases, ms.
 const PAUSES_MS: Range<u64> = 0..100;
 /// Longest until a request succeeds.
-const SERVED_WITHIN: Duration = Duration::from_secs(120);
+const SERVED_WITHIN: Duration = Duration::from_secs(180);
 
 /// Such a user.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Customer {
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     /// Operations that were created, and whether their end was confirmed.
-    bought: Vec<(String, bool)>,
+    pub(crate) bought: Vec<(String, bool)>,
     /// Answers that asked to come back later.
     pub(crate) later: usize,
     /// How long the slowest answer took.
@@ -68,7 +68,7 @@ impl Customer {
                 let cancel = || self.user.api.request(Method::DELETE, &path);
                 self.insist(cancel, &mut receipts).await;
             }
-            receipts.bought.push((id, cancels));
+            receipts.note(id, cancels);
             let pause = self.random.random_range(PAUSES_MS);
             sleep(Duration::from_millis(pause)).await;
         }
@@ -77,21 +77,46 @@ impl Customer {
 
     /// Sends a request until it is answered with success.
     async fn insist(&self, request: impl Fn() -> RequestBuilder, receipts: &mut Receipts) -> Value {
-        let since = Instant::now();
-        while since.elapsed() < SERVED_WITHIN {
-            let asked = Instant::now();
-            match api::send(request()).await {
-                Ok(answer) if receipts.take(&answer, asked.elapsed()) => return answer.json(),
-                Ok(_) => {}
-                Err(error) => assert!(self.hub_dies, "no answer: {error:?}"),
-            }
-            sleep(RETRY_AFTER).await;
-        }
-        panic!("not served within {SERVED_WITHIN:?}");
+        let patience = self.hub_dies.then_some(ANSWERED_WITHIN);
+        insist(request, patience, receipts).await
     }
 }
 
+/// Sends a request until it is answered with success. With `patience`, no answer within that time is none, and the hub
+/// that is asked may be away; without, it must always answer.
+pub(crate) async fn insist(
+    mut request: impl FnMut() -> RequestBuilder,
+    patience: Option<Duration>,
+    receipts: &mut Receipts,
+) -> Value {
+    let since = Instant::now();
+    while since.elapsed() < SERVED_WITHIN {
+        let asked = Instant::now();
+        let asking = api::send(request());
+        let answer = match patience {
+            Some(patience) => timeout(patience, asking).await.ok().and_then(Result::ok),
+            None => Some(
+                asking
+                    .await
+                    .unwrap_or_else(|error| panic!("no answer: {error:?}")),
+            ),
+        };
+        if let Some(answer) = answer
+            && receipts.take(&answer, asked.elapsed())
+        {
+            return answer.json();
+        }
+        sleep(RETRY_AFTER).await;
+    }
+    panic!("not served within {SERVED_WITHIN:?}");
+}
+
 impl Receipts {
+    /// Notes an operation that was created, and whether its end was confirmed.
+    pub(crate) fn note(&mut self, id: String, cancelled: bool) {
+        self.bought.push((id, cancelled));
+    }
+
     /// Notes an answer, which must be a success or say when to come back, and must not have taken too long; whether it
     /// was a success.
     pub(crate) fn take(&mut self, answer: &Answer, took: Duration) -> bool {

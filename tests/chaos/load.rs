@@ -86,7 +86,7 @@ impl Load {
         for number in 0..WATCHERS {
             let place = number % size.operations;
             let watcher = Watcher {
-                api: fleet.owner.api.clone(),
+                apis: vec![fleet.owner.api.clone()],
                 operation: fleet.operations[place],
                 results: size.results_of(place),
                 cuts: CUTS,

@@ -8,6 +8,7 @@ mod customer;
 mod hub_killed;
 mod load;
 mod mongo;
+mod platform;
 mod spending;
 mod streams;
 mod watcher;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         agent_killed::trials(),
         hub_killed::trials(),
         mongo::trials(),
+        platform::trials(),
         spending::trials(),
         streams::trials(),
     ];

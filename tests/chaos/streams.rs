@@ -34,7 +34,7 @@ async fn a_hundred_cuts_leave_no_hole_and_no_repeat() {
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let client = Watcher {
-            api: fleet.owner.api.clone(),
+            apis: vec![fleet.owner.api.clone()],
             operation: fleet.operations[0],
             results: RESULTS,
             cuts: CUTS,

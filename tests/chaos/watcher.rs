@@ -6,20 +6,22 @@ use probe_protocol::OperationId;
 use rand::{RngExt as _, rngs::StdRng};
 use serde_json::Value;
 use tests::{Api, EventStream, wait::within};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Bytes after which a stream is cut: from before its first event to after many.
 const CUT_AFTER: Range<usize> = 0..60_000;
 /// Pause before a client comes back to a hub that is away or in trouble.
 const RETRY_AFTER: Duration = Duration::from_millis(30);
+/// A hub that does not answer in this time stands still; another one may serve.
+const OPENED_WITHIN: Duration = Duration::from_secs(15);
 /// Longest between two events: nothing comes while a hub or its store is away.
 const NEXT_WITHIN: Duration = Duration::from_secs(120);
 
 /// Such a client.
 #[derive(Debug)]
 pub(crate) struct Watcher {
-    /// With the owner's token.
-    pub(crate) api: Api,
+    /// With the owner's token; each stream is opened at one of them.
+    pub(crate) apis: Vec<Api>,
     /// What it watches.
     pub(crate) operation: OperationId,
     /// How many results there will be.
@@ -41,8 +43,9 @@ impl Watcher {
         while seen.len() < self.results {
             // The first event is the operation itself: a stream may be cut in the middle of that too.
             let last = (!seen.is_empty()).then_some(seen.len() as u64);
-            let opened = EventStream::try_open(&self.api, self.operation, last).await;
-            let Some(mut stream) = opened else {
+            let api = &self.apis[self.random.random_range(0..self.apis.len())];
+            let opening = EventStream::try_open(api, self.operation, last);
+            let Ok(Some(mut stream)) = timeout(OPENED_WITHIN, opening).await else {
                 sleep(RETRY_AFTER).await;
                 continue;
             };

@@ -48,7 +48,7 @@ async fn one_truth() {
     let mut hubs = [first.beside().await, first.beside().await, first];
     let urls: Vec<String> = hubs.iter().map(Hub::url).collect();
     let fleet = Fleet::new(&hubs[0], EVERYWHERE + WANDERERS, 1).await;
-    let owners: Vec<TestUser> = hubs.iter().map(|hub| at(hub, &fleet.owner)).collect();
+    let owners: Vec<TestUser> = hubs.iter().map(|hub| fleet.owner.at(hub)).collect();
     let (close, mut customers) = (CancellationToken::new(), JoinSet::new());
     for (number, owner) in owners.iter().enumerate() {
         let customer = Customer {
@@ -99,15 +99,6 @@ async fn one_truth() {
     for hub in &mut hubs {
         let log = hub.process().log();
         assert!(!log.contains(ENDED), "one ended what others were doing");
-    }
-}
-
-/// A user at another hub: tokens are good everywhere.
-fn at(hub: &Hub, user: &TestUser) -> TestUser {
-    let token = user.api.token().expect("a token");
-    TestUser {
-        api: hub.api().with_token(token),
-        ..user.clone()
     }
 }
 
