@@ -48,8 +48,9 @@ struct Lsid {
 
 #[derive(Debug, Deserialize)]
 struct Open {
+    /// Not told of a transaction that begins or ends while MongoDB looks.
     #[serde(rename = "timeOpenMicros")]
-    for_us: i64,
+    for_us: Option<i64>,
 }
 
 impl Orphans {
@@ -98,8 +99,8 @@ fn orphans(seen: Vec<Seen>) -> Vec<Bson> {
     let connections = seen.iter().filter(|one| one.kind == "op");
     let connections: HashSet<i64> = connections.map(|one| one.connection).collect();
     let is_orphan = |one: &Seen| {
-        let open = one.transaction.as_ref();
-        let open = open.and_then(|open| u64::try_from(open.for_us).ok());
+        let open = one.transaction.as_ref().and_then(|open| open.for_us);
+        let open = open.and_then(|us| u64::try_from(us).ok());
         one.kind == "idleSession"
             && one.program == NAME
             && open.is_some_and(|us| Duration::from_micros(us) >= OLD_ENOUGH)
