@@ -213,10 +213,8 @@ async fn a_probe_that_never_reads_is_closed_as_slow() {
         Close::Slow.code()
     );
     // Nothing that was sent in vain is lost: all is open still, and is offered again from the oldest on.
-    let open = database::number(
-        &hub.data_dir(),
-        "select count(*) from assignments where ended_at_ms is null",
-    );
+    let open = database::snapshot(&hub.data_dir())
+        .number("select count(*) from assignments where ended_at_ms is null");
     assert_eq!(usize::try_from(open), Ok(operations.len()));
     let mut probe = FakeProbe::connect(&hub, &registered.token).await;
     for operation in operations.iter().take(OFFERED) {

@@ -72,7 +72,7 @@ async fn nothing_on_disk_is_lost_and_nothing_is_double() {
     );
     hub.restart().await;
     let delivered = async || {
-        let stored = hub.result_codes().await;
+        let stored = hub.snapshot().await.result_codes();
         on_disk
             .is_subset(&stored.into_iter().collect())
             .then_some(())
@@ -145,7 +145,8 @@ async fn settle(user: &TestUser, operations: &[OperationId], data_dir: &Path) {
 
 async fn check(hub: &Hub, server: &DnsServer, on_disk: usize) {
     let query = "select count(*) from results r join operations o on o.id = r.operation where o.kind = 'dns'";
-    let stored = usize::try_from(database::number(&hub.data_dir(), query)).expect("a count");
+    let stored =
+        usize::try_from(database::snapshot(&hub.data_dir()).number(query)).expect("a count");
     let asked = server.asked();
     eprintln!(
         "agent_killed: {KILLS} kills with {on_disk} results on disk; {asked} questions, {stored} results of them"

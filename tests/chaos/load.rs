@@ -157,7 +157,7 @@ impl Load {
         assert_eq!(tally.wrong(), [""; 0]);
         assert_eq!(tally.stored(), self.size.results());
         self.fleet
-            .check_codes(&hub.result_codes().await, self.size.results_each);
+            .check_codes(&hub.snapshot().await.result_codes(), self.size.results_each);
         hub.check().await;
         let earned = self.fleet.owner.credits().await - self.earned_before;
         assert_eq!(earned, REWARD * self.size.results() as i64);

@@ -58,6 +58,6 @@ async fn a_hundred_cuts_leave_no_hole_and_no_repeat() {
         "streams: {RESULTS} results to each of {CLIENTS} clients through {cuts} cuts and a kill of the hub"
     );
     assert!(cuts >= CLIENTS * CUTS, "only {cuts} cuts");
-    fleet.check_codes(&hub.result_codes().await, RESULTS_EACH);
+    fleet.check_codes(&hub.snapshot().await.result_codes(), RESULTS_EACH);
     hub.check().await;
 }

@@ -62,7 +62,7 @@ async fn old_results_are_forgotten() {
     hub.restart().await;
     let left = async || {
         let query = "select count(*) from results where seq not in (4, 5)";
-        (database::number(&hub.data_dir(), query) == 0).then_some(())
+        (database::snapshot(&hub.data_dir()).number(query) == 0).then_some(())
     };
     eventually(SOON, "old results are gone", left).await;
     assert_eq!(numbers(&ana.results(operation).await), [4, 5]);
@@ -109,9 +109,9 @@ async fn results_are_kept_for_ever() {
     hub.restart().await;
     let passed = async || {
         let query = "select count(*) from idempotency_keys";
-        (database::number(&hub.data_dir(), query) == 0).then_some(())
+        (database::snapshot(&hub.data_dir()).number(query) == 0).then_some(())
     };
     eventually(SOON, "the sweep", passed).await;
     assert_eq!(numbers(&ana.results(operation).await), [1, 2]);
-    database::check(&hub.data_dir());
+    database::snapshot(&hub.data_dir()).check();
 }

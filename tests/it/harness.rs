@@ -98,7 +98,7 @@ async fn every_broken_promise_is_found() {
         for statement in damage.split(';') {
             database::change(folder.path(), statement, []);
         }
-        let broken = database::broken_promises(folder.path());
+        let broken = database::snapshot(folder.path()).broken_promises();
         assert!(
             broken.iter().any(|found| found.starts_with(promise)),
             "{damage}: {broken:?}"

@@ -38,7 +38,7 @@ async fn a_stop_in_full_flight_loses_nothing() {
         let probe = FakeProbe::connect_as(&hub, &registered.token, hello(vec![operation])).await;
         probes.spawn(flood(probe, operation));
     }
-    let busy = || database::number(&hub.data_dir(), "select count(*) from results") > 200;
+    let busy = || database::snapshot(&hub.data_dir()).number("select count(*) from results") > 200;
     eventually(SOON, "results", async || busy().then_some(())).await;
     let mut stream = fleet.owner.events(operation).await;
     stream.until("operation").await;

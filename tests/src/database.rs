@@ -1,11 +1,14 @@
 //! Reads the hub's SQLite file, also while the hub runs, and says which promises it breaks. [`mongo`] holds a database of
 //! MongoDB to the same ones.
 
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
 pub mod mongo;
+mod snapshot;
+
+pub use snapshot::Snapshot;
 
 /// Name of the file in the data folder.
 pub const FILE: &str = "pladmed.sqlite";
@@ -142,128 +145,14 @@ pub fn lock(data_dir: &Path) -> Connection {
     connection
 }
 
-/// Every promise that the file breaks, in words.
+/// What the file holds now.
 ///
 /// # Panics
 /// When it cannot be read.
 #[must_use]
-pub fn broken_promises(data_dir: &Path) -> Vec<String> {
+pub fn snapshot(data_dir: &Path) -> Snapshot {
     let connection = open(data_dir);
     // One view for all queries: the hub may be writing.
     connection.execute_batch("begin").expect("a transaction");
-    broken(&connection, BROKEN_PROMISES)
-}
-
-/// Holds the file to every promise.
-///
-/// # Panics
-/// With what it breaks.
-pub fn check(data_dir: &Path) {
-    none(&broken_promises(data_dir));
-}
-
-/// The promise that operations cannot keep which were imported from the replaced system.
-const CHARGED_ONCE: &str = "a charge is not in the ledger once";
-
-/// Holds the file to every promise, where these operations were imported: they were paid for elsewhere, so the ledger has
-/// no charge for them.
-///
-/// # Panics
-/// With what it breaks.
-pub fn check_imported(data_dir: &Path, imported: &[String]) {
-    none(&beside_imports(broken_promises(data_dir), imported));
-    assert_eq!(number(data_dir, &charges_of(imported)), 0, "charged twice");
-}
-
-/// What is broken beside what imported operations cannot keep.
-fn beside_imports(mut broken: Vec<String>, imported: &[String]) -> Vec<String> {
-    let lines = imported.iter().map(|id| format!("{CHARGED_ONCE}: {id}"));
-    let allowed: HashSet<String> = lines.collect();
-    broken.retain(|line| !allowed.contains(line));
-    broken
-}
-
-/// Counts charges for these operations.
-fn charges_of(imported: &[String]) -> String {
-    let ids = imported.join("', '");
-    format!("select count(*) from ledger where reason = 'charge' and operation in ('{ids}')")
-}
-
-/// The first column of all rows.
-///
-/// # Panics
-/// When the query fails.
-#[must_use]
-pub fn texts(data_dir: &Path, query: &str) -> Vec<String> {
-    texts_in(&open(data_dir), query)
-}
-
-/// One number.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn number(data_dir: &Path, query: &str) -> i64 {
-    number_in(&open(data_dir), query)
-}
-
-/// The codes of all results, as `operation probe code`.
-///
-/// # Panics
-/// When one is there twice.
-#[must_use]
-pub fn result_codes(data_dir: &Path) -> HashSet<String> {
-    result_codes_in(&open(data_dir))
-}
-
-/// Which of these promises are broken, in words.
-fn broken(connection: &Connection, promises: &[(&str, &str)]) -> Vec<String> {
-    let mut broken = Vec::new();
-    for (what, query) in promises {
-        let mut statement = connection
-            .prepare(query)
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
-        let rows = statement
-            .query_map([], |row| row.get::<_, String>(0))
-            .expect("rows");
-        broken.extend(rows.map(|row| format!("{what}: {}", row.expect("a text"))));
-    }
-    broken
-}
-
-fn none(broken: &[String]) {
-    assert!(
-        broken.is_empty(),
-        "the store breaks promises:\n{}",
-        broken.join("\n")
-    );
-}
-
-fn number_in(connection: &Connection, query: &str) -> i64 {
-    connection
-        .query_row(query, [], |row| row.get(0))
-        .unwrap_or_else(|error| panic!("{query}: {error}"))
-}
-
-fn texts_in(connection: &Connection, query: &str) -> Vec<String> {
-    let mut statement = connection
-        .prepare(query)
-        .unwrap_or_else(|error| panic!("{query}: {error}"));
-    let rows = statement.query_map([], |row| row.get(0)).expect("rows");
-    rows.map(|row| row.expect("a text")).collect()
-}
-
-fn result_codes_in(connection: &Connection) -> HashSet<String> {
-    let mut statement = connection
-        .prepare("select operation || ' ' || probe || ' ' || code from results")
-        .expect("a query");
-    let mut codes = HashSet::new();
-    for code in statement
-        .query_map([], |row| row.get::<_, String>(0))
-        .expect("rows")
-    {
-        let code = code.expect("a text");
-        assert!(codes.insert(code.clone()), "{code} is there twice");
-    }
-    codes
+    Snapshot::new(connection, &[BROKEN_PROMISES])
 }

@@ -88,7 +88,10 @@ impl Fleet {
     /// # Panics
     /// With what is missing.
     pub fn check(&self, hub: &Hub, results_each: usize) {
-        self.check_codes(&database::result_codes(&hub.data_dir()), results_each);
+        self.check_codes(
+            &database::snapshot(&hub.data_dir()).result_codes(),
+            results_each,
+        );
     }
 
     /// The same for what [`Hub::result_codes`] tells of any store.

@@ -1,7 +1,6 @@
 //! A real hub: the `pladmed` process on a loopback port, with a data folder of its own, or on MongoDB.
 
 use std::{
-    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Stdio,
@@ -176,26 +175,23 @@ impl Hub {
         Some(client.database(name))
     }
 
+    /// What its store holds now, also while it runs.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub async fn snapshot(&self) -> database::Snapshot {
+        match self.mongo().await {
+            Some(database) => database::mongo::snapshot(&database).await,
+            None => database::snapshot(&self.data_dir()),
+        }
+    }
+
     /// Holds its store to every promise, also while it runs.
     ///
     /// # Panics
     /// With what it breaks.
     pub async fn check(&self) {
-        match self.mongo().await {
-            Some(database) => database::mongo::check(&database).await,
-            None => database::check(&self.data_dir()),
-        }
-    }
-
-    /// The same, where these operations were imported from the replaced system.
-    ///
-    /// # Panics
-    /// With what it breaks.
-    pub async fn check_imported(&self, imported: &[String]) {
-        match self.mongo().await {
-            Some(database) => database::mongo::check_imported(&database, imported).await,
-            None => database::check_imported(&self.data_dir(), imported),
-        }
+        self.snapshot().await.check();
     }
 
     /// One number from its store, by a query for SQLite.
@@ -203,21 +199,7 @@ impl Hub {
     /// # Panics
     /// When there is none.
     pub async fn number(&self, query: &str) -> i64 {
-        match self.mongo().await {
-            Some(database) => database::mongo::number(&database, query).await,
-            None => database::number(&self.data_dir(), query),
-        }
-    }
-
-    /// The codes of all results in its store, as `operation probe code`.
-    ///
-    /// # Panics
-    /// When one is there twice.
-    pub async fn result_codes(&self) -> HashSet<String> {
-        match self.mongo().await {
-            Some(database) => database::mongo::result_codes(&database).await,
-            None => database::result_codes(&self.data_dir()),
-        }
+        self.snapshot().await.number(query)
     }
 
     fn setting(&self, name: &str) -> Option<&str> {

@@ -90,7 +90,7 @@ async fn one_truth() {
     assert_eq!(fleet.tally.wrong(), [""; 0]);
     let acknowledged = (EVERYWHERE * hubs.len() + WANDERERS) * RESULTS_EACH;
     assert_eq!(fleet.tally.stored(), acknowledged);
-    fleet.check_codes(&hubs[0].result_codes().await, RESULTS_EACH);
+    fleet.check_codes(&hubs[0].snapshot().await.result_codes(), RESULTS_EACH);
     hubs[0].check().await;
     Receipts::check(&receipts, &hubs[0]).await;
     let operations = hubs[0].number("select count(*) from operations").await;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use probe_protocol::{OperationId, ProbeId};
-use tests::database::mongo;
+use tests::database::{Snapshot, mongo};
 
 use super::{
     journal::{Entry, Fate},
@@ -69,9 +69,10 @@ struct Findings {
 impl Verdict {
     /// Of a platform that is quiet.
     pub(crate) async fn of(scene: &Scene, placed: &[Placed]) -> Self {
-        let rows = mongo::texts(&scene.database, ASSIGNMENTS).await;
+        let store = mongo::snapshot(&scene.database).await;
+        let rows = store.texts(ASSIGNMENTS);
         let assignments: Vec<Assignment> = rows.iter().map(|row| read(row)).collect();
-        let codes = mongo::texts(&scene.database, CODES).await;
+        let codes = store.texts(CODES);
         let mut findings = Findings::default();
         let stored = findings.stored(&codes);
         findings.figures.assignments = assignments.len();
@@ -89,8 +90,8 @@ impl Verdict {
         for (number, journal) in scene.journals.iter().enumerate() {
             findings.journal(number, &journal.open(), &known);
         }
-        let lost_orders = lost_orders(scene, placed).await;
-        let ledger = mongo::broken_promises(&scene.database).await;
+        let lost_orders = lost_orders(&store, placed);
+        let ledger = store.broken_promises();
         let promise = |name, broken| Promise { name, broken };
         Self {
             promises: vec![
@@ -265,9 +266,8 @@ fn read(row: &str) -> Assignment {
 }
 
 /// Operations that were confirmed and are not as confirmed, and those that nobody asked for.
-async fn lost_orders(scene: &Scene, placed: &[Placed]) -> Vec<String> {
-    let query = "select id || ' ' || (cancelled_at_ms is not null) from operations";
-    let there = mongo::texts(&scene.database, query).await;
+fn lost_orders(store: &Snapshot, placed: &[Placed]) -> Vec<String> {
+    let there = store.texts("select id || ' ' || (cancelled_at_ms is not null) from operations");
     let there: HashMap<&str, bool> = there
         .iter()
         .filter_map(|line| line.split_once(' '))

@@ -160,7 +160,7 @@ async fn a_copy_survives_kill_9_and_is_whole() {
     );
     check_table(&table, &to);
     assert!(!is_marked(&to));
-    database::check(&to);
+    database::snapshot(&to).check();
     assert_eq!(rows(&from), kept);
     assert!(rows(&to) == kept, "the copy is not what the source is");
     // A hub goes on with it.
@@ -190,7 +190,7 @@ fn check_table(table: &str, to: &Path) {
             .split_whitespace()
             .map(|number| number.parse().expect("a number"))
             .collect();
-        let count = database::number(to, &format!("select count(*) from {name}"));
+        let count = database::snapshot(to).number(&format!("select count(*) from {name}"));
         let [read, new, there] = numbers[..] else {
             panic!("{row}")
         };

@@ -22,7 +22,7 @@ const EVERYTHING: &[&str] = &[
 
 fn everything(data: &Path) -> Vec<Vec<String>> {
     let all = EVERYTHING.iter().map(|query| {
-        let mut rows = database::texts(data, query);
+        let mut rows = database::snapshot(data).texts(query);
         rows.sort_unstable();
         rows
     });
@@ -41,7 +41,7 @@ pub(super) async fn what_is_there_is_left_alone() {
     assert_eq!(done.row("operations"), [5, 0, 4, 1]);
     assert_eq!(done.row("results"), [7, 0, 6, 1]);
     assert_eq!(everything(data), before);
-    database::check_imported(data, &OldDatabase::imported(ids));
+    database::snapshot(data).check_imported(&OldDatabase::imported(ids));
 }
 
 /// Operations of the big database.
@@ -84,10 +84,10 @@ pub(super) async fn a_kill_leaves_nothing_twice_and_nothing_out() {
         let count = || {
             let there = data.join(database::FILE).exists();
             let query = "select count(*) from sqlite_schema where name = 'moves'";
-            if !there || database::number(data, query) == 0 {
+            if !there || database::snapshot(data).number(query) == 0 {
                 return 0;
             }
-            database::number(data, "select count(*) from operations")
+            database::snapshot(data).number("select count(*) from operations")
         };
         eventually(SOON * 3, "some operations", async || {
             (count() >= at_least).then_some(())
@@ -99,7 +99,7 @@ pub(super) async fn a_kill_leaves_nothing_twice_and_nothing_out() {
         // Whatever is there is whole.
         let halves = "select count(*) from operations o where (select count(*) from results where operation = o.id) != last_seq
             or not exists (select 1 from assignments where operation = o.id)";
-        assert_eq!(database::number(data, halves), 0);
+        assert_eq!(database::snapshot(data).number(halves), 0);
         refuses_to_serve(data, dump.name()).await;
     }
     let done = import(data, dump.name()).await.expect(0);
@@ -110,10 +110,10 @@ pub(super) async fn a_kill_leaves_nothing_twice_and_nothing_out() {
     assert!(everything(data) == everything(whole.path()), "they differ");
     let results = "select count(*) from results";
     assert_eq!(
-        database::number(data, results),
+        database::snapshot(data).number(results),
         i64::from(MANY) * i64::try_from(RESULTS).expect("few") + 4
     );
-    database::check_imported(data, &imported);
+    database::snapshot(data).check_imported(&imported);
 }
 
 /// A hub does not start on half a database.
@@ -150,7 +150,8 @@ pub(super) async fn addresses_in_the_store_stay() {
     assert_eq!(done.row("users"), [4, 4, 0, 0]);
     let aside = format!("duplicate-{}.ana@example.org", ids.ana);
     done.expect_notes(&[&aside]);
-    let addresses = database::texts(&hub.data_dir(), "select id || ' ' || email from users");
+    let addresses =
+        database::snapshot(&hub.data_dir()).texts("select id || ' ' || email from users");
     for expected in [
         format!("{} ana@example.org", ana.id),
         format!("{} {aside}", ids.ana),
@@ -160,7 +161,7 @@ pub(super) async fn addresses_in_the_store_stay() {
     hub.restart().await;
     let user = tests::TestUser::log_in(hub.api(), &aside, tests::hub::PASSWORD).await;
     assert_eq!(user.credits().await, 100);
-    database::check_imported(&hub.data_dir(), &OldDatabase::imported(ids));
+    database::snapshot(&hub.data_dir()).check_imported(&OldDatabase::imported(ids));
 }
 
 pub(super) async fn other_moves_wait() {

@@ -57,7 +57,7 @@ pub(super) async fn users_and_probes_go_on() {
     let back = ana.credits().await - before;
     assert!((11 * 15..=12 * 15).contains(&back), "{back}");
     assert_eq!(hub.terminate().await, 0);
-    database::check_imported(&hub.data_dir(), &OldDatabase::imported(ids));
+    database::snapshot(&hub.data_dir()).check_imported(&OldDatabase::imported(ids));
 }
 
 fn hex(id: ObjectId) -> String {

@@ -67,7 +67,7 @@ pub(super) async fn a_server_is_read_by_who_may_only_read() {
     ] {
         assert_eq!((done.row(part), rehearsed.row(part)), (row, row), "{part}");
     }
-    database::check_imported(&data, &OldDatabase::imported(ids));
+    database::snapshot(&data).check_imported(&OldDatabase::imported(ids));
     let again = import(&data, &known).await.expect(0);
     assert_eq!(again.row("operations"), [5, 0, 4, 1]);
     // The same as by way of a dump.
@@ -75,8 +75,8 @@ pub(super) async fn a_server_is_read_by_who_may_only_read() {
     let _ = import(other.path(), dump.name()).await.expect(0);
     let results = "select operation || seq || document from results order by operation, seq";
     assert_eq!(
-        database::texts(&data, results),
-        database::texts(other.path(), results)
+        database::snapshot(&data).texts(results),
+        database::snapshot(other.path()).texts(results)
     );
     for source in [
         uri(&server, "reader:Hidden-wrong@", "pladmed?authSource=admin"),
@@ -186,7 +186,7 @@ pub(super) async fn mongodb_takes_it_too() {
     assert_eq!(done.row("users"), [4, 0, 4, 0]);
     assert_eq!(done.row("operations"), [5, 4, 0, 1]);
     assert_eq!(done.row("results"), [7, 4, 0, 3]);
-    hub.check_imported(&imported).await;
+    hub.snapshot().await.check_imported(&imported);
     let done = again().await.expect(0);
     assert_eq!(done.row("operations"), [5, 0, 4, 1]);
     assert_eq!(hub.number("select count(*) from results").await, 4);
@@ -199,5 +199,5 @@ pub(super) async fn mongodb_takes_it_too() {
     let result = OldResult::new(&running, "new", "warts", b"");
     assert_eq!(agent.deliver(&result).await, serde_json::json!([running]));
     assert_eq!(hub.terminate().await, 0);
-    hub.check_imported(&imported).await;
+    hub.snapshot().await.check_imported(&imported);
 }

@@ -41,10 +41,13 @@ pub(super) async fn everything_is_taken() {
         "result 4 is of a probe that does not belong",
     ]);
     let imported = OldDatabase::imported(ids);
-    database::check_imported(data, &imported);
+    database::snapshot(data).check_imported(&imported);
     // And that is all there is to overlook.
-    assert_eq!(database::broken_promises(data).len(), imported.len());
-    let texts = |query| database::texts(data, query);
+    assert_eq!(
+        database::snapshot(data).broken_promises().len(),
+        imported.len()
+    );
+    let texts = |query| database::snapshot(data).texts(query);
     assert_eq!(
         texts("select reason || ' ' || amount || ' ' || balance from ledger order by amount"),
         ["grant 3 3", "grant 50 50", "grant 100 100"]
@@ -82,8 +85,9 @@ pub(super) async fn the_largest_operation_is_taken() {
     let folder = folder();
     let done = import(folder.path(), old.dump().name()).await.expect(0);
     assert_eq!(done.row("results"), [MANY as u64, MANY as u64, 0, 0]);
-    database::check_imported(folder.path(), &[ids.over.to_hex()]);
-    let bytes = database::number(folder.path(), "select sum(length(document)) from results");
+    database::snapshot(folder.path()).check_imported(&[ids.over.to_hex()]);
+    let bytes =
+        database::snapshot(folder.path()).number("select sum(length(document)) from results");
     assert!(bytes > 15_000_000, "{bytes}");
 }
 
@@ -114,7 +118,7 @@ pub(super) async fn a_rehearsal_writes_nothing() {
     let before = std::fs::read(data.join(database::FILE)).expect("the file");
     let _ = rehearse(&data, dump.name()).await.expect(0);
     assert!(std::fs::read(data.join(database::FILE)).expect("the file") == before);
-    database::check_imported(&data, &OldDatabase::imported(ids));
+    database::snapshot(&data).check_imported(&OldDatabase::imported(ids));
 }
 
 pub(super) async fn notes_of_a_sort_are_counted() {

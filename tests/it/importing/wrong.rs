@@ -51,7 +51,7 @@ pub(super) async fn a_dump_that_was_cut_is_taken_up_again() {
     let done = import(folder.path(), dump.name()).await.expect(0);
     assert_eq!(done.row("users"), [4, 0, 4, 0]);
     assert_eq!(done.row("operations")[1..], [4, 0, 1]);
-    database::check_imported(folder.path(), &OldDatabase::imported(ids));
+    database::snapshot(folder.path()).check_imported(&OldDatabase::imported(ids));
 }
 
 pub(super) async fn a_server_that_is_too_old_is_named() {

@@ -71,7 +71,7 @@ async fn a_login_is_taken_from_the_settings() {
     let (_ana, _, mut probe, operation) = at_work(&hub).await;
     assert_eq!(probe.deliver(operation, "1").await, Ack::Stored);
     let ours = mongod.client().await.database("ours");
-    tests::database::mongo::check(&ours).await;
+    tests::database::mongo::snapshot(&ours).await.check();
     // The URI holds the same login.
     let hub = Hub::on_mongo(&mongod.uri(), &[]).await;
     let _probe = at_work(&hub).await;
@@ -96,6 +96,6 @@ async fn many_may_start_at_once() {
         for days in ["2", "", "3"] {
             join_all(hubs.iter_mut().map(|hub| restart_with(hub, days))).await;
         }
-        tests::database::mongo::check(&database).await;
+        tests::database::mongo::snapshot(&database).await.check();
     }
 }

@@ -43,7 +43,8 @@ async fn a_stop_in_full_flight_loses_nothing() {
         accept(&mut probe, operation).await;
         probes.spawn(flood(id, probe, operation.to_string()));
     }
-    let busy = || database::number(&site.hub.data_dir(), "select count(*) from results") > 200;
+    let busy =
+        || database::snapshot(&site.hub.data_dir()).number("select count(*) from results") > 200;
     eventually(SOON, "results", async || busy().then_some(())).await;
     let started = Instant::now();
     assert_eq!(site.hub.terminate().await, 0, "the exit code");
@@ -52,7 +53,7 @@ async fn a_stop_in_full_flight_loses_nothing() {
         "{:?}",
         started.elapsed()
     );
-    let stored = site.hub.result_codes().await;
+    let stored = site.hub.snapshot().await.result_codes();
     let mut acknowledged = 0;
     while let Some(probe) = probes.join_next().await {
         let (id, codes, end) = probe.expect("a probe that did not panic");

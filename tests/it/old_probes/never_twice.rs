@@ -328,7 +328,7 @@ async fn an_honest_agent_gets_nothing_twice() {
     agent.holds.sort();
     assert_eq!(agent.holds, launched);
     let open = "select count(*) from assignments where state != 'accepted'";
-    let all_accepted = || database::number(&site.hub.data_dir(), open) == 0;
+    let all_accepted = || database::snapshot(&site.hub.data_dir()).number(open) == 0;
     eventually(SOON, "everything accepted", async || {
         all_accepted().then_some(())
     })

@@ -4,22 +4,18 @@
 //! queries read both stores. Documents whose fields are not as they must be are found on the way. What SQLite's own
 //! tables cannot hold, because their schema forbids it, is asked for in addition.
 
-use std::collections::HashSet;
-
 use bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database, error::ErrorKind};
 use rusqlite::{Connection, params_from_iter, types::Value};
 
-use super::{
-    BROKEN_PROMISES, beside_imports, broken, charges_of, none, number_in, result_codes_in, texts_in,
-};
+use super::{BROKEN_PROMISES, Snapshot};
 use crate::wait::{SOON, eventually};
 
 mod tables;
 #[cfg(test)]
 mod tests;
 
-use tables::{TABLES, Table};
+use tables::{INDEXES, TABLES, Table};
 
 /// MongoDB's codes for a moment that cannot be read: one at which a collection was being made, and one that is too long
 /// ago. Another moment can.
@@ -76,65 +72,15 @@ const BROKEN_IN_MONGO: &[(&str, &str)] = &[
     ),
 ];
 
-/// Every promise that the database breaks, in words.
+/// What the database holds at one moment; the columns that queries may ask for stand in `mongo/tables.rs`.
 ///
 /// # Panics
 /// When it cannot be read.
-pub async fn broken_promises(database: &Database) -> Vec<String> {
-    let copy = copy(database).await;
-    let mut found = broken(&copy, BROKEN_PROMISES);
-    found.extend(broken(&copy, BROKEN_IN_MONGO));
-    found
-}
-
-/// Holds the database to every promise.
-///
-/// # Panics
-/// With what it breaks.
-pub async fn check(database: &Database) {
-    none(&broken_promises(database).await);
-}
-
-/// Holds the database to every promise, where these operations were imported; see [`super::check_imported`].
-///
-/// # Panics
-/// With what it breaks.
-pub async fn check_imported(database: &Database, imported: &[String]) {
-    none(&beside_imports(broken_promises(database).await, imported));
-    let charges = number(database, &charges_of(imported)).await;
-    assert_eq!(charges, 0, "charged twice");
-}
-
-/// One number, by a query for the SQLite store; the columns that there are stand in `mongo/tables.rs`.
-///
-/// # Panics
-/// When there is none.
-pub async fn number(database: &Database, query: &str) -> i64 {
-    number_in(&copy(database).await, query)
-}
-
-/// The first column of all rows, by a query for the SQLite store.
-///
-/// # Panics
-/// When the query fails.
-pub async fn texts(database: &Database, query: &str) -> Vec<String> {
-    texts_in(&copy(database).await, query)
-}
-
-/// The codes of all results, as `operation probe code`.
-///
-/// # Panics
-/// When one is there twice.
-pub async fn result_codes(database: &Database) -> HashSet<String> {
-    result_codes_in(&copy(database).await)
-}
-
-/// What the database holds at one moment, as tables.
-async fn copy(database: &Database) -> Connection {
+pub async fn snapshot(database: &Database) -> Snapshot {
     eventually(SOON, "a moment that can be read", || async {
         let mut copy = Connection::open_in_memory().expect("a database in memory");
         match fill(&mut copy, database).await {
-            Ok(()) => Some(copy),
+            Ok(()) => Some(Snapshot::new(copy, &[BROKEN_PROMISES, BROKEN_IN_MONGO])),
             Err(error) if is_other_moment(&error) => None,
             Err(error) => panic!("cannot read {}: {error}", database.name()),
         }
@@ -156,6 +102,7 @@ async fn fill(copy: &mut Connection, database: &Database) -> mongodb::error::Res
         let documents = read(database, &mut session, table.name).await?;
         insert(copy, table, &documents);
     }
+    copy.execute_batch(INDEXES).expect("the indexes");
     Ok(())
 }
 

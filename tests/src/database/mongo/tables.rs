@@ -172,6 +172,11 @@ pub(super) const TABLES: &[Table] = &[
     },
 ];
 
+/// What the promises look things up by: without these, a look at each assignment would be a look at all results.
+pub(super) const INDEXES: &str = "create index results_of on results (operation, probe, code);
+    create index entries_about on ledger (operation, reason); create index entries_of on ledger (user);
+    create index assignments_of on assignments (probe)";
+
 const fn must(name: &'static str, path: &'static str, kind: Kind) -> Column {
     Column {
         name,

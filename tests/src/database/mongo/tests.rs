@@ -4,7 +4,7 @@ use bson::{DateTime, Document, doc, oid::ObjectId};
 use mongodb::Database;
 use services::mongod::shared;
 
-use super::{broken_promises, check, number, result_codes};
+use super::snapshot;
 
 /// What the operation costs a run.
 const RUN_PRICE: i64 = 2;
@@ -274,10 +274,11 @@ async fn fresh() -> Database {
 #[ignore = "skipped: needs mongod; make test runs it"]
 async fn what_keeps_every_promise_passes() {
     let database = fresh().await;
-    check(&database).await;
-    let count = number(&database, "select count(*) from results where rewarded").await;
+    let snapshot = snapshot(&database).await;
+    snapshot.check();
+    let count = snapshot.number("select count(*) from results where rewarded");
     assert_eq!(count, RESULTS);
-    let codes = result_codes(&database).await;
+    let codes = snapshot.result_codes();
     assert_eq!(codes.len(), 3, "{codes:?}");
     assert!(codes.iter().any(|code| code.ends_with(" run-2")));
 }
@@ -286,7 +287,8 @@ async fn what_keeps_every_promise_passes() {
 #[ignore = "skipped: needs mongod; make test runs it"]
 async fn an_empty_database_passes() {
     let server = shared().await;
-    check(&server.client().await.database(&server.fresh_database())).await;
+    let database = server.client().await.database(&server.fresh_database());
+    snapshot(&database).await.check();
 }
 
 #[tokio::test]
@@ -298,7 +300,7 @@ async fn every_damage_is_found() {
         let done = documents.update_many(parsed(which), parsed(change)).await;
         let done = done.unwrap_or_else(|error| panic!("{change}: {error}"));
         assert!(done.modified_count > 0, "{change} changed nothing");
-        let broken = broken_promises(&database).await;
+        let broken = snapshot(&database).await.broken_promises();
         assert!(
             broken.iter().any(|found| found.starts_with(promise)),
             "{change}: {broken:?}"
@@ -324,7 +326,7 @@ async fn what_is_gone_is_found() {
         let database = fresh().await;
         let documents = database.collection::<Document>(collection);
         documents.delete_many(doc! {}).await.expect("a deletion");
-        let broken = broken_promises(&database).await;
+        let broken = snapshot(&database).await.broken_promises();
         assert!(
             broken.iter().any(|found| found.starts_with(promise)),
             "no {collection}: {broken:?}"
@@ -344,7 +346,7 @@ async fn an_address_that_is_there_twice_is_found() {
         .expect("a user");
     user.insert("_id", ObjectId::new());
     users.insert_one(user).await.expect("another");
-    let broken = broken_promises(&database).await;
+    let broken = snapshot(&database).await.broken_promises();
     assert!(
         broken.contains(&"an e-mail address is there twice: ana@example.org".to_owned()),
         "{broken:?}"
