@@ -153,6 +153,38 @@ async fn news(scene: &Scene, summary: &mut Summary, verdict: &mut Verdict) -> bo
     latencies.presence.iter().all(is_quick)
 }
 
+/// What is done now and then while something is waited for.
+struct Upkeep {
+    started: Instant,
+    progress: Instant,
+    settle: Instant,
+}
+
+impl Upkeep {
+    /// Of a run that started then; old agents settle from a moment on.
+    fn from(started: Instant, settle: Instant) -> Self {
+        Self {
+            started,
+            progress: Instant::now(),
+            settle,
+        }
+    }
+
+    async fn look(&mut self, scene: &mut Scene, broken: &Broken, settles: bool) {
+        scene.look_after_probes();
+        let now = Instant::now();
+        if settles && now >= self.settle {
+            self.settle = now + SETTLE_EVERY;
+            settle_old(scene);
+        }
+        if now >= self.progress {
+            self.progress = now + PROGRESS_EVERY;
+            let operations = operations(scene).await;
+            summary::progress(self.started.elapsed(), &scene.tally, broken, &operations);
+        }
+    }
+}
+
 /// Waits until everything that the plan breaks is repaired and all orders are placed.
 async fn endure(
     scene: &mut Scene,
@@ -163,28 +195,15 @@ async fn endure(
 ) -> Vec<Placed> {
     let mut placed = Vec::new();
     let limit = scene.size.length + REPAIRED_WITHIN;
-    let (mut next, mut settle) = (Duration::ZERO, started + scene.size.length);
+    let mut upkeep = Upkeep::from(started, started + scene.size.length);
     while !(faults.is_empty() && placing.is_empty()) {
         tokio::select! {
             Some(ended) = faults.join_next() => ended.expect("a lane of faults"),
             Some(one) = placing.join_next() => placed.push(one.expect("a customer")),
             () = sleep(LOOK_EVERY) => {}
         }
-        scene.look_after_probes();
         // Those who watch an operation wait for old agents too.
-        if faults.is_empty() && Instant::now() >= settle {
-            settle = Instant::now() + SETTLE_EVERY;
-            settle_old(scene);
-        }
-        if started.elapsed() >= next {
-            next += PROGRESS_EVERY;
-            summary::progress(
-                started.elapsed(),
-                &scene.tally,
-                broken,
-                &operations(scene).await,
-            );
-        }
+        upkeep.look(scene, broken, faults.is_empty()).await;
         assert!(
             started.elapsed() < limit,
             "not repaired: {:?}",
@@ -215,9 +234,8 @@ async fn count(scene: &Scene, filter: Document) -> Option<u64> {
 /// Waits until all operations ended and all results are answered; how long that took, if it came so far.
 async fn quiet(scene: &mut Scene, broken: &Broken, started: Instant) -> Option<Duration> {
     let repaired = Instant::now();
-    let (mut next, mut settle) = (started.elapsed(), repaired + SETTLE_EVERY);
+    let mut upkeep = Upkeep::from(started, repaired + SETTLE_EVERY);
     while repaired.elapsed() < QUIET_WITHIN {
-        scene.look_after_probes();
         let is_quiet = count(scene, open()).await == Some(0)
             && scene
                 .journals
@@ -226,19 +244,7 @@ async fn quiet(scene: &mut Scene, broken: &Broken, started: Instant) -> Option<D
         if is_quiet {
             return Some(repaired.elapsed());
         }
-        if Instant::now() >= settle {
-            settle += SETTLE_EVERY;
-            settle_old(scene);
-        }
-        if started.elapsed() >= next {
-            next += PROGRESS_EVERY;
-            summary::progress(
-                started.elapsed(),
-                &scene.tally,
-                broken,
-                &operations(scene).await,
-            );
-        }
+        upkeep.look(scene, broken, true).await;
         sleep(LOOK_EVERY).await;
     }
     None
