@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tests::{Ack, FakeProbe, Platform, Trial, orders};
+use probe_protocol::OperationId;
+use tests::{Ack, FakeProbe, Platform, TestUser, Trial, orders};
 
 use super::on_a_platform;
 
@@ -69,15 +70,20 @@ async fn a_stream_shows_what_arrives_at_any_hub() {
     }
 }
 
-async fn a_client_that_comes_back_to_another_hub_misses_nothing() {
-    let platform = Platform::start(2).await;
+/// A user whose probe, at the first hub, has an operation.
+async fn at_work(platform: &Platform) -> (TestUser, FakeProbe, OperationId) {
     let ana = platform.hubs[0].user("ana", 10_000_000).await;
     let registered = ana.probe("p").await;
     let mut probe = FakeProbe::connect(&platform.hubs[0], &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
+    let order = orders::endless(orders::ping(&[registered.id]));
+    let operation = ana.launch(&order).await;
     probe.accept().await;
+    (ana, probe, operation)
+}
+
+async fn a_client_that_comes_back_to_another_hub_misses_nothing() {
+    let platform = Platform::start(2).await;
+    let (ana, mut probe, operation) = at_work(&platform).await;
     let mut last = 0;
     for turn in 0..6 {
         let api = ana.at(&platform.hubs[turn % 2]).api;
@@ -99,13 +105,7 @@ async fn a_client_that_comes_back_to_another_hub_misses_nothing() {
 
 async fn a_stream_goes_on_without_redis() {
     let mut platform = Platform::start_with(2, &[("SWEEP_SECONDS", "2")]).await;
-    let ana = platform.hubs[0].user("ana", 10_000_000).await;
-    let registered = ana.probe("p").await;
-    let mut probe = FakeProbe::connect(&platform.hubs[0], &registered.token).await;
-    let operation = ana
-        .launch(&orders::endless(orders::ping(&[registered.id])))
-        .await;
-    probe.accept().await;
+    let (ana, mut probe, operation) = at_work(&platform).await;
     let mut stream = ana.at(&platform.hubs[1]).events(operation).await;
     probe.deliver(operation, "1").await;
     stream.until("result").await;

@@ -17,13 +17,12 @@ use futures::StreamExt as _;
 use probe_protocol::OperationId;
 use tokio::{
     sync::{Notify, broadcast, mpsc},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
-    servers::{Servers, in_time},
+    servers::{Servers, again, in_time},
     wire::{Body, Channels, Message},
-    writer::{FIRST_PAUSE, LONGEST_PAUSE},
 };
 use crate::{
     bus::{Errand, Event, Gossip, InstanceId},
@@ -100,22 +99,10 @@ impl Reader {
         loop {
             let why = self.listen(connection).await;
             tracing::warn!(why, "Redis is not heard; this hub does not hear others");
-            connection = self.reconnect().await;
+            connection = again(|| self.connect()).await;
             // Nobody knows what was said meanwhile.
             let _ = self.events.send(Event::Missed(None));
             tracing::info!("Redis is heard again");
-        }
-    }
-
-    async fn reconnect(&self) -> PubSub {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            sleep(pause).await;
-            match self.connect().await {
-                Ok(connection) => return connection,
-                Err(error) => tracing::debug!(%error, "Redis cannot be reached"),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -10,13 +10,20 @@ use ::redis::{
     cluster_async::ClusterConnection,
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 
 use crate::config::RedisSettings;
 
 /// Longest a connection may take to be made, and a server to answer: under the four seconds after which others take a
 /// silent hub for gone.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// Pause before another attempt to connect; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest of these pauses: an operator who restarts Redis sees the hubs come back soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The servers of the settings. A cheap handle.
 #[derive(Clone)]
@@ -83,22 +90,31 @@ impl Servers {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(ANSWERS_WITHIN))
             .set_response_timeout(Some(ANSWERS_WITHIN));
-        let mut failure = late();
-        for client in self.clients().await? {
-            let connecting = client.get_multiplexed_async_connection_with_config(&config);
-            match in_time(connecting).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => failure = error,
+        self.first(|client| {
+            let config = config.clone();
+            async move {
+                client
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await
             }
-        }
-        Err(failure)
+        })
+        .await
     }
 
     /// A connection to listen on.
     pub(super) async fn listen(&self) -> RedisResult<PubSub> {
+        self.first(|client| async move { client.get_async_pubsub().await })
+            .await
+    }
+
+    /// A connection to the first server that gives one.
+    async fn first<C, F>(&self, connect: impl Fn(Client) -> F) -> RedisResult<C>
+    where
+        F: Future<Output = RedisResult<C>>,
+    {
         let mut failure = late();
         for client in self.clients().await? {
-            match in_time(client.get_async_pubsub()).await {
+            match in_time(connect(client)).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failure = error,
             }
@@ -158,6 +174,22 @@ impl ConnectionLike for Keys {
             Self::One(connection) => connection.get_db(),
             Self::Cluster(connection) => connection.get_db(),
         }
+    }
+}
+
+/// Connects again, however long that takes.
+pub(super) async fn again<C, F>(connect: impl Fn() -> F) -> C
+where
+    F: Future<Output = RedisResult<C>>,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        sleep(pause).await;
+        match connect().await {
+            Ok(connection) => return connection,
+            Err(error) => tracing::debug!(%error, "Redis cannot be reached"),
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

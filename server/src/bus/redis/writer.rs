@@ -1,21 +1,16 @@
 //! Publishes what waits in the queue, many messages a round trip. When Redis does not take it, it is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ::redis::{Pipeline, RedisResult, aio::MultiplexedConnection};
-use tokio::time::sleep;
 
 use super::{
     queue::{Queue, Waiting},
-    servers::{Servers, in_time},
+    servers::{Servers, again, in_time},
     wire::{Body, Channels, Message},
 };
 use crate::bus::InstanceId;
 
-/// Pause before another attempt to connect; it doubles up to the longest.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest of these pauses: an operator who restarts Redis sees the hubs come back soon.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Bytes of one pipeline: enough to share a round trip, few enough to be written in time on a slow line.
 const PIPELINE_BYTES: usize = 1 << 20;
 
@@ -40,23 +35,11 @@ impl Writer {
             }
             if let Err(error) = self.publish(&mut connection, waiting).await {
                 tracing::warn!(%error, "Redis does not take messages; other hubs do not hear this one");
-                connection = self.reconnect().await;
+                connection = again(|| self.servers.connect()).await;
                 // What waited meanwhile is old; whoever misses it finds it in the store.
                 drop(self.queue.take_now());
                 tracing::info!("Redis takes messages again");
             }
-        }
-    }
-
-    async fn reconnect(&self) -> MultiplexedConnection {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            sleep(pause).await;
-            match self.servers.connect().await {
-                Ok(connection) => return connection,
-                Err(error) => tracing::debug!(%error, "Redis cannot be reached"),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
