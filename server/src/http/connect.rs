@@ -54,8 +54,11 @@ async fn admit(http: &Http, token: Option<&str>) -> Result<ProbeClaims, ApiError
 }
 
 async fn is_valid(http: &Http, claims: ProbeClaims) -> Result<bool, ApiError> {
-    let probe = http.store.probe(claims.identifier).await?;
-    Ok(probe.is_some_and(|probe| probe.token_generation == claims.generation))
+    // Not the whole probe: what is open on it would be added up, and all probes may come at once.
+    let standings = http.store.standings(vec![claims.identifier]).await?;
+    Ok(standings
+        .iter()
+        .any(|standing| standing.token_generation == claims.generation))
 }
 
 /// Who connected, and what it says of itself.

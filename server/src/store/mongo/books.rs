@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use bson::{Bson, DateTime as Date, Document, doc, oid::ObjectId};
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
+use mongodb::action::Find;
 use probe_protocol::{OperationId, ProbeId, Schedule, UserId};
 use serde::Deserialize;
 
@@ -99,25 +100,19 @@ impl Books {
         });
         let ids: Vec<Document> = ids.collect();
         let filter = doc! { "_id": { "$in": ids } };
-        self.load_where(tx, filter, Document::new(), None).await?;
+        let found = tx.kept.assignments.clone();
+        self.load_found(tx, found.find(filter)).await?;
         // Also those of which the probe has no assignment: whoever asks tells them from unknown ones.
         let operations: Vec<OperationId> = keys.iter().map(|key| key.0).collect();
         self.load_operations(tx, operations).await
     }
 
-    /// Reads the assignments that a filter finds, and their operations; answers with them in the order of `sort`.
-    pub(super) async fn load_where(
+    /// Reads the assignments that a query finds, and their operations; answers with them in the query's order.
+    pub(super) async fn load_found(
         &mut self,
         tx: &mut Tx,
-        filter: Document,
-        sort: Document,
-        limit: Option<i64>,
+        find: Find<'_, AssignmentDoc>,
     ) -> Attempt<Vec<Key>> {
-        let assignments = tx.kept.assignments.clone();
-        let mut find = assignments.find(filter).sort(sort);
-        if let Some(limit) = limit {
-            find = find.limit(limit);
-        }
         let found = tx.all(find).await?;
         let mut keys = Vec::with_capacity(found.len());
         for document in found {

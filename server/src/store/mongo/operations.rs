@@ -20,7 +20,7 @@ use super::{
     leases,
     link::Tx,
     opening::{self, Asked},
-    paging, recording, results,
+    paging, recording, results, settling,
 };
 use crate::{
     domain::{
@@ -294,11 +294,10 @@ async fn cancel(
         let schedule = document.plan()?.schedule;
         let ahead = schedule.map(|schedule| remaining_runs(Some(&schedule), at));
         let mut books = Books::default();
-        let of_operation = doc! { "_id.operation": id.object_id(), "ends_at": { "$exists": true } };
-        for key in books
-            .load_where(tx, of_operation, doc! { "_id.probe": 1 }, None)
-            .await?
-        {
+        let assignments = tx.kept.assignments.clone();
+        let of_operation = doc! { "_id.operation": id.object_id(), "state": settling::is_open() };
+        let find = assignments.find(of_operation).sort(doc! { "_id.probe": 1 });
+        for key in books.load_found(tx, find).await? {
             changes.extend(books.cancel(key, ahead, at));
         }
         books.write(tx).await?;
@@ -308,11 +307,13 @@ async fn cancel(
 
 async fn end_overdue(tx: &mut Tx, now: DateTime<Utc>, limit: usize) -> Attempt<Vec<Change>> {
     let mut books = Books::default();
-    let overdue = doc! { "ends_at": { "$lte": date(now) } };
-    let sort = doc! { "ends_at": 1 };
-    let limit = paging::limit(limit);
+    let assignments = tx.kept.assignments.clone();
+    let overdue = assignments
+        .find(doc! { "ends_at": { "$lte": date(now) } })
+        .sort(doc! { "ends_at": 1 })
+        .limit(paging::limit(limit));
     let mut changes = Vec::new();
-    for key in books.load_where(tx, overdue, sort, Some(limit)).await? {
+    for key in books.load_found(tx, overdue).await? {
         let next = books
             .get(key)
             .map(|(assignment, _)| lifecycle::overdue(assignment.state));

@@ -6,7 +6,7 @@ use mongodb::Collection;
 use probe_protocol::UserId;
 use serde::de::DeserializeOwned;
 
-use super::error::Attempt;
+use super::{error::Attempt, schema::along};
 use crate::store::Span;
 
 /// How many documents at most, as the driver wants it; 0 would mean all.
@@ -34,15 +34,21 @@ where
         Span::After(id) => ("$gt", 1, id),
     };
     let mut filter = condition;
-    if let Some(owner) = owner {
-        filter.insert("owner", owner.object_id());
-    }
+    // Without a word MongoDB may walk along the identifiers of everybody's.
+    let index = match owner {
+        Some(owner) => {
+            filter.insert("owner", owner.object_id());
+            format!("{}_by_owner", collection.name())
+        }
+        None => "_id_".to_owned(),
+    };
     if let Some(id) = id {
         filter.insert("_id", doc! { beyond: object_id(id) });
     }
     let find = collection
         .find(filter)
         .sort(doc! { "_id": order })
+        .hint(along(&index))
         .limit(limit(most));
     Ok(find.await?.try_collect().await?)
 }

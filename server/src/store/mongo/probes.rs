@@ -20,9 +20,7 @@ use super::{
     settling::{self, Hello},
 };
 use crate::{
-    domain::{
-        Agent, AssignmentState, Holdings, Plan, Probe, operation::remaining_runs, probe::ProbeCard,
-    },
+    domain::{Agent, Holdings, Plan, Probe, operation::remaining_runs, probe::ProbeCard},
     store::{
         Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
         Stored,
@@ -239,10 +237,7 @@ async fn delete(tx: &mut Tx, id: ProbeId, at: DateTime<Utc>) -> Attempt<Option<V
     }
     let mut books = Books::default();
     let mut changes = Vec::new();
-    for key in books
-        .load_where(tx, settling::open_of(id), Document::new(), None)
-        .await?
-    {
+    for key in settling::load_open(&mut books, tx, id).await? {
         let schedule = books
             .get(key)
             .and_then(|(_, terms)| terms.schedule.as_ref());
@@ -284,18 +279,8 @@ struct LoadDoc {
 
 fn loads(documents: &[ProbeDoc]) -> [Document; 2] {
     let ids: Vec<ObjectId> = documents.iter().map(|document| document.id).collect();
-    let open = [
-        AssignmentState::Pending,
-        AssignmentState::Delivered,
-        AssignmentState::Accepted,
-    ];
-    let open: Vec<&str> = open.iter().map(|state| state.as_str()).collect();
     [
-        doc! { "$match": {
-            "_id.probe": { "$in": ids },
-            "state": { "$in": open },
-            "ends_at": { "$exists": true },
-        } },
+        doc! { "$match": { "_id.probe": { "$in": ids }, "state": settling::is_open() } },
         doc! { "$group": { "_id": "$_id.probe", "load": { "$sum": "$run_price" } } },
     ]
 }

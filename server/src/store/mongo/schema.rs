@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use futures::TryStreamExt as _;
-use mongodb::{Collection, IndexModel, options::IndexOptions};
+use mongodb::{
+    Collection, IndexModel,
+    options::{Hint, IndexOptions},
+};
 
 use super::{
     Kept, ResultLife,
@@ -18,8 +21,18 @@ pub(super) const VERSION: i32 = 1;
 const STAMP: &str = "schema";
 /// Name of the index that deletes what is old.
 const BY_AGE: &str = "by_age";
+/// The way to what is open on a probe. It holds what has ended too, because MongoDB keeps deleted entries of an index for
+/// minutes, and who looks for one that is not there walks along them to the next that is: in an index of open
+/// assignments alone, with nothing open, that is along everything that any probe did in these minutes.
+pub(super) const BY_PROBE: &str = "assignments_by_probe";
 /// What a database of the replaced system holds.
 const OLD: &[&str] = &["users", "probes", "operations"];
+
+/// Makes a query go along an index. Where several would do, MongoDB chooses by a race on what is there at the moment and
+/// keeps its choice when that has changed.
+pub(super) fn along(index: &str) -> Hint {
+    Hint::Name(index.to_owned())
+}
 
 /// Brings collections and indexes up to date; what is there already costs nothing.
 pub(super) async fn prepare(kept: &Kept, result_life: ResultLife) -> Result<(), MongoOpenError> {
@@ -50,7 +63,7 @@ pub(super) async fn prepare(kept: &Kept, result_life: ResultLife) -> Result<(), 
     )
     .await?;
     let of_probe = doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1 };
-    index(&kept.assignments, "assignments_open", of_probe, open()).await?;
+    index(&kept.assignments, BY_PROBE, of_probe, plain()).await?;
     index(
         &kept.assignments,
         "assignments_by_end",

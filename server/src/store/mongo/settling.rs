@@ -15,6 +15,7 @@ use super::{
     error::Attempt,
     link::Tx,
     paging,
+    schema::{BY_PROBE, along},
 };
 use crate::{
     domain::{
@@ -40,9 +41,21 @@ struct SessionsDoc {
     sessions: i64,
 }
 
-/// Open assignments of a probe.
-pub(super) fn open_of(probe: ProbeId) -> Document {
-    doc! { "_id.probe": probe.object_id(), "ends_at": { "$exists": true } }
+/// The states of open assignments, as a condition.
+pub(super) fn is_open() -> Document {
+    let open = [
+        AssignmentState::Pending,
+        AssignmentState::Delivered,
+        AssignmentState::Accepted,
+    ];
+    doc! { "$in": open.map(AssignmentState::as_str).to_vec() }
+}
+
+/// Reads the open assignments of a probe and their operations.
+pub(super) async fn load_open(books: &mut Books, tx: &mut Tx, probe: ProbeId) -> Attempt<Vec<Key>> {
+    let assignments = tx.kept.assignments.clone();
+    let open = doc! { "_id.probe": probe.object_id(), "state": is_open() };
+    books.load_found(tx, assignments.find(open)).await
 }
 
 /// Keeps what the probe said, settles what was open, and offers what is pending then.
@@ -71,9 +84,7 @@ pub(super) async fn settle(tx: &mut Tx, hello: &Hello) -> Attempt<Settled> {
         ..Settled::default()
     };
     let mut books = Books::default();
-    let open = books
-        .load_where(tx, open_of(id), Document::new(), None)
-        .await?;
+    let open = load_open(&mut books, tx, id).await?;
     let shares: Vec<Share> = open.iter().filter_map(|&key| share(&books, key)).collect();
     for (share, holds) in shares
         .iter()
@@ -151,9 +162,8 @@ async fn unwanted(
     Ok(unwanted)
 }
 
-/// What is pending of these probes, and ends after some time.
-fn pending_filter(probe: impl Into<Bson>, ends: Document) -> Document {
-    doc! { "_id.probe": probe, "state": AssignmentState::Pending.as_str(), "ends_at": ends }
+fn pending_of(probe: impl Into<Bson>) -> Document {
+    doc! { "_id.probe": probe, "state": AssignmentState::Pending.as_str() }
 }
 
 fn oldest_first() -> Document {
@@ -173,8 +183,11 @@ async fn pending_in(
         .kept
         .assignments
         .clone_with_type::<OnlyId<AssignmentId>>();
+    let mut filter = pending_of(probe.object_id());
+    filter.insert("ends_at", doc! { "$gt": date(at) });
     let find = assignments
-        .find(pending_filter(probe.object_id(), doc! { "$gt": date(at) }))
+        .find(filter)
+        .hint(along(BY_PROBE))
         .projection(doc! { "_id": 1 })
         .sort(oldest_first())
         .limit(paging::limit(limit));
@@ -210,7 +223,7 @@ pub(super) async fn pending(
     let assignments = kept.assignments.clone_with_type::<OnlyId<AssignmentId>>();
     let of_these = doc! { "$in": probe_ids(probes) };
     let mut cursor = assignments
-        .find(pending_filter(of_these, doc! { "$exists": true }))
+        .find(pending_of(of_these))
         .projection(doc! { "_id": 1 })
         .sort(doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1 })
         .await?;
