@@ -9,7 +9,7 @@ use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use probe_protocol::Close;
 use rand::RngExt as _;
 use tokio::{
@@ -100,7 +100,7 @@ pub(crate) struct Outgoing(VecDeque<Out>);
 #[derive(Debug)]
 enum Out {
     Send(Message),
-    Report(Said),
+    Report(DateTime<Utc>, Said),
 }
 
 impl Outgoing {
@@ -109,9 +109,10 @@ impl Outgoing {
         self.0.push_back(Out::Send(message));
     }
 
-    /// Reports something, after all messages before it have left.
+    /// Reports something, after all messages before it have left. Its time is now: a probe plans by when an operation
+    /// reached it, so what leaves may not be dated later than that.
     pub(crate) fn report(&mut self, said: Said) {
-        self.0.push_back(Out::Report(said));
+        self.0.push_back(Out::Report(Utc::now(), said));
     }
 }
 
@@ -126,7 +127,7 @@ pub(crate) struct Session<W> {
     inbox: Inbox,
     out: Outgoing,
     /// What waits for room in the inbox; nothing more is read meanwhile.
-    said: VecDeque<Said>,
+    said: VecDeque<(DateTime<Utc>, Said)>,
     /// Reports that are not answered yet.
     underway: TaskTracker,
     heard: Instant,
@@ -194,7 +195,7 @@ impl<W: Wire> Session<W> {
             if let Turn::End(ended) = self.flush().await {
                 return ended;
             }
-            let bytes = self.said.front().map_or(0, Said::bytes);
+            let bytes = self.said.front().map_or(0, |(_, said)| said.bytes());
             let wakes_at = self.wire.wakes_at();
             let turn = tokio::select! {
                 biased;
@@ -224,7 +225,7 @@ impl<W: Wire> Session<W> {
     async fn flush(&mut self) -> Turn {
         while let Some(out) = self.out.0.pop_front() {
             match out {
-                Out::Report(said) => self.said.push_back(said),
+                Out::Report(at, said) => self.said.push_back((at, said)),
                 Out::Send(message) => {
                     if let end @ Turn::End(_) = self.send(message).await {
                         return end;
@@ -245,11 +246,11 @@ impl<W: Wire> Session<W> {
 
     /// Gives ingest what waits for it.
     fn pass_on(&mut self, room: Room<'_>) -> Turn {
-        if let Some(said) = self.said.pop_front() {
+        if let Some((at, said)) = self.said.pop_front() {
             let underway = self.underway.token();
             room.put(Incoming {
                 from: self.handle.clone(),
-                at: Utc::now(),
+                at,
                 said,
                 underway,
             });
@@ -292,9 +293,10 @@ impl<W: Wire> Session<W> {
     async fn pass_answers_on(&mut self) {
         let (inbox, underway) = (self.inbox.clone(), self.underway.clone());
         // What is claimed now could not be handed over any more.
-        self.said.retain(|said| !matches!(said, Said::Claimed(_)));
+        self.said
+            .retain(|(_, said)| !matches!(said, Said::Claimed(_)));
         let answers = async {
-            while let Some(said) = self.said.front() {
+            while let Some((_, said)) = self.said.front() {
                 match inbox.room(said.bytes()).await {
                     Some(room) => self.pass_on(room),
                     None => return,

@@ -69,9 +69,9 @@ fn read(out: Out) -> Did {
             let id: OperationId = serde_json::from_value(event[1]["_id"].clone()).unwrap();
             Sent(number(id), ack.parse().unwrap())
         }
-        Out::Report(Said::Claimed(operation)) => Claimed(number(operation)),
-        Out::Report(Said::Accepted(operation)) => Accepted(number(operation)),
-        Out::Report(Said::Refused(operation, reason)) => Refused(number(operation), reason),
+        Out::Report(_, Said::Claimed(operation)) => Claimed(number(operation)),
+        Out::Report(_, Said::Accepted(operation)) => Accepted(number(operation)),
+        Out::Report(_, Said::Refused(operation, reason)) => Refused(number(operation), reason),
         other => panic!("{other:?}"),
     }
 }
