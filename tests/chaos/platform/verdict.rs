@@ -147,8 +147,11 @@ impl Findings {
             "expired" => self.figures.expired += 1,
             _ => {}
         }
-        if scene.is_old(number) && entry.is_some_and(|entry| entry.offered > 1) {
-            let times = entry.map_or(0, |entry| entry.offered);
+        // What it refused it does not hold, and where that was not heard, it is offered again.
+        let twice = entry.filter(|entry| entry.taken && entry.offered > 1);
+        if let Some(times) = twice.map(|entry| entry.offered)
+            && scene.is_old(number)
+        {
             self.duplicates
                 .push(format!("{what}: an old agent got it {times} times"));
         }
