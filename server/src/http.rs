@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// Every session holds a token of it.
     pub(crate) sessions: TaskTracker,
+    /// Turns of probes that are settled.
+    pub(crate) settling: Arc<Semaphore>,
     /// Room for sessions without a place.
     pub(crate) lingering: Lingering,
     /// Room for streams.

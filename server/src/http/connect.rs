@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::{Router, extract::ws::WebSocket, routing::get};
 use chrono::Utc;
 use probe_protocol::{Close, HubFrame, Limits, MAX_FRAME, SUBPROTOCOL, Welcome};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Http, error::ApiError};
 use crate::{
@@ -30,6 +30,11 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const MOST_UNANSWERED: u32 = 64;
 /// How often a session without a place looks whether it is free.
 const LOOK_FOR_PLACE_EVERY: Duration = Duration::from_secs(2);
+/// Probes that are settled at the same time. All of them may come at once, and a store that works on all at once is done
+/// with none of them before they give up and come again.
+pub(crate) const MOST_SETTLING: usize = 16;
+/// Longest a probe waits for its turn; then it is told to come later, before it gives up and the work is in vain.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Assignments offered before the session starts to listen; the sweep offers the rest.
 const OFFERS_AT_ONCE: usize = 100;
 
@@ -168,11 +173,16 @@ async fn settle(http: &Http, arrival: Arrival) -> Result<Settled, Close> {
         Ok(false) => return Err(Close::Revoked),
         Err(_) => return Err(Close::Unavailable),
     }
+    let Ok(Ok(turn)) = timeout(TURN_WITHIN, http.settling.clone().acquire_owned()).await else {
+        return Err(Close::Unavailable);
+    };
     let store = http.store.clone();
     let Arrival {
         agent, holdings, ..
     } = arrival;
     let write = async move {
+        // Until it is done, whether the probe is still there or not.
+        let _turn = turn;
         let now = Utc::now();
         store
             .settle(probe, agent, holdings, now, OFFERS_AT_ONCE)
