@@ -24,8 +24,9 @@ use crate::{
 
 /// Longest a customer waits for an answer before another instance is asked: longer than any of them stands still.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How far ahead an operation on a schedule ends, seconds: after some instants, and after the longest silence of its probes.
-const SCHEDULED_FOR_S: i64 = 150;
+/// How far ahead an operation on a schedule ends, seconds: after some instants, after the longest silence of its probes, and
+/// after the longest that a customer waits for it to be taken.
+const SCHEDULED_FOR_S: i64 = 270;
 /// Streams that watch an operation, and how often each is cut.
 const WATCHERS: usize = 2;
 const CUTS: usize = 3;
