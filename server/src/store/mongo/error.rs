@@ -22,11 +22,13 @@ const WRITE_CONFLICT: i32 = 112;
 /// HostUnreachable, HostNotFound, NetworkTimeout, ShutdownInProgress, PrimarySteppedDown, ExceededTimeLimit, WriteConflict,
 /// NotWritablePrimary, LockTimeout, SnapshotUnavailable, NoSuchTransaction, SnapshotTooOld, InterruptedAtShutdown,
 /// Interrupted, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary, SocketException,
-/// TemporarilyUnavailable, PooledConnectionAcquisitionExceededTimeLimit, MaxTimeMSExpired. And of a server that does not
-/// let us in, until its operator does: Unauthorized, AuthenticationFailed.
+/// TemporarilyUnavailable, PooledConnectionAcquisitionExceededTimeLimit, MaxTimeMSExpired; CursorNotFound, QueryPlanKilled
+/// and CursorKilled, where it went down between two parts of an answer; NotYetInitialized and
+/// ReadConcernMajorityNotAvailableYet. And of a server that does not let us in, until its operator does: Unauthorized,
+/// AuthenticationFailed.
 const PASSING: &[i32] = &[
     6, 7, 89, 91, 189, 262, 112, 10_107, 24, 246, 251, 239, 11_600, 11_601, 11_602, 13_435, 13_436,
-    9_001, 365, 202, 50, 13, 18,
+    9_001, 365, 202, 50, 43, 175, 237, 94, 134, 13, 18,
 ];
 
 /// Why an attempt did not succeed.
@@ -133,6 +135,8 @@ fn is_passing(error: &Error) -> bool {
             | ErrorKind::ServerSelection { .. }
             | ErrorKind::ConnectionPoolCleared { .. }
             | ErrorKind::DnsResolve { .. }
+            // Said of a server that the driver has not heard of since it came up.
+            | ErrorKind::SessionsNotSupported
     );
     kind || error.contains_label(TRANSIENT_TRANSACTION_ERROR)
         || code(error).is_some_and(|code| PASSING.contains(&code))
