@@ -48,6 +48,9 @@ pub(crate) enum StoreError {
     /// The balance would leave the range that can be kept.
     #[error("the balance would become too large")]
     BalanceTooLarge,
+    /// Others change the same things all the time; nothing was done, and less at once may get through.
+    #[error("others change the same things all the time")]
+    Contended,
     /// Somebody else has the lease of a work; nothing was done.
     #[error("another hub has taken that work over")]
     LeaseLost,
@@ -284,7 +287,7 @@ pub(crate) trait OperationStore: Send + Sync {
     /// How far these operations are, each once, in any order; unknown ones are left out. Up to 5,000 at a time.
     async fn progress(&self, ids: Vec<OperationId>) -> Stored<Vec<Progress>>;
     /// Takes reports in order, all in one transaction; one outcome for each. What is rejected or unusable is counted on
-    /// its probe.
+    /// its probe. [`StoreError::Contended`] where there are several and fewer may get through.
     async fn record(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>>;
     /// Results of an operation with a number above `after`, in order: at most `limit`, and no more after
     /// the documents exceed `most_bytes` together. The raw bytes are left empty.

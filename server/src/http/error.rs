@@ -239,7 +239,7 @@ impl From<Invalid> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Unavailable(_) | StoreError::Contended => Self::Unavailable(error),
             // No request does what needs a lease.
             StoreError::Corrupt(_) | StoreError::LeaseLost => Self::Internal(error.to_string()),
             StoreError::EmailTaken => Self::EmailTaken,

@@ -44,25 +44,30 @@ impl Recorder {
         }
     }
 
-    /// What became of each report. Where the store cannot take a batch for what is in it, each report is tried by itself,
-    /// so that one that cannot be stored holds up nobody else; it gets no outcome, and its probe no answer.
+    /// What became of each report. What the store does not take at once, for what is in it or because others are in its
+    /// way, is tried by halves, so that one that cannot be stored holds up nobody else; it gets no outcome, and its probe
+    /// no answer.
     async fn record(&self, reports: Arc<Vec<Report>>) -> Option<Vec<Option<Outcome>>> {
-        let batch = retry(&self.abandon, || self.store.record(reports.clone())).await?;
-        if let Ok(outcomes) = batch {
-            return Some(outcomes.into_iter().map(Some).collect());
-        }
         let mut outcomes = Vec::with_capacity(reports.len());
-        for report in reports.iter() {
-            let alone = Arc::new(vec![report.clone()]);
-            let outcome = match retry(&self.abandon, || self.store.record(alone.clone())).await? {
-                Ok(outcome) => outcome.into_iter().next(),
-                Err(error) => {
-                    let (probe, operation) = (report.probe, report.operation);
-                    tracing::error!(probe.id = %probe, operation.id = %operation, %error, "a report cannot be stored and stays unanswered");
-                    None
-                }
-            };
-            outcomes.push(outcome);
+        // The next part is the last one.
+        let mut parts = vec![reports];
+        while let Some(part) = parts.pop() {
+            match retry(&self.abandon, || self.store.record(part.clone())).await? {
+                Ok(done) => outcomes.extend(done.into_iter().map(Some)),
+                Err(error) => match &part[..] {
+                    [] => {}
+                    [one] => {
+                        let (probe, operation) = (one.probe, one.operation);
+                        tracing::error!(probe.id = %probe, operation.id = %operation, %error, "a report cannot be stored and stays unanswered");
+                        outcomes.push(None);
+                    }
+                    many => {
+                        tracing::debug!(reports = many.len(), %error, "half as much at once");
+                        let (first, second) = many.split_at(many.len() / 2);
+                        parts.extend([second, first].map(|half| Arc::new(half.to_vec())));
+                    }
+                },
+            }
         }
         Some(outcomes)
     }

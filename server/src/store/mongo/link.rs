@@ -45,6 +45,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 const TOLD_AFTER: u32 = 9;
 /// Who conflicts for so long may be in conflict with a transaction that nobody will end.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
+/// Who wants to change much at once and conflicts for so long, is told: less at once conflicts less. By then
+/// transactions that nobody will end were looked for.
+const CONTENDED_AFTER: Duration = Duration::from_secs(2);
 /// Documents that MongoDB sends at once, where all are wanted, as far as its 16 MiB for an answer reach.
 const SENT_AT_ONCE: u32 = 100_000;
 
@@ -66,10 +69,19 @@ impl MongoStore {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Attempt<T>> + Send + Sync + 'static,
     {
         let kept = self.kept.clone();
-        self.task("writing", WRITE_DEADLINE, async move {
-            transact(kept, work).await
-        })
-        .await
+        self.task("writing", WRITE_DEADLINE, transact(kept, None, work))
+            .await
+    }
+
+    /// The same for work that can be divided, if there is more than one of it: [`StoreError::Contended`] where it should be.
+    pub(super) async fn write_parts<T, F>(&self, is_many: bool, work: F) -> Stored<T>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Attempt<T>> + Send + Sync + 'static,
+    {
+        let kept = self.kept.clone();
+        let work = transact(kept, is_many.then_some(CONTENDED_AFTER), work);
+        self.task("writing", WRITE_DEADLINE, work).await
     }
 
     /// The same for work that changes a balance much wanted: who asks for the same user on this hub waits in line instead
@@ -83,7 +95,7 @@ impl MongoStore {
         let line = self.turns.of(user);
         let turn = async move {
             let _turn = line.lock().await;
-            transact(kept, work).await
+            transact(kept, None, work).await
         };
         self.task("writing", WRITE_DEADLINE, turn).await
     }
@@ -175,7 +187,8 @@ impl Turns {
     }
 }
 
-async fn transact<T, F>(kept: Kept, work: F) -> Attempt<T>
+/// Attempts `work` until it is committed, or until it was in conflict for longer than `patience`.
+async fn transact<T, F>(kept: Kept, patience: Option<Duration>, work: F) -> Attempt<T>
 where
     F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Attempt<T>>,
 {
@@ -185,6 +198,9 @@ where
             Err(failure) if failure.is_passing() => {
                 if failure.is_conflict() && begun.elapsed() > SUSPICIOUS_AFTER {
                     kept.orphans.end(&kept).await;
+                    if patience.is_some_and(|patience| begun.elapsed() > patience) {
+                        return Err(StoreError::Contended.into());
+                    }
                 }
                 pause.after(&failure).await;
             }

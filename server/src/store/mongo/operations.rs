@@ -151,9 +151,9 @@ impl OperationStore for MongoStore {
             .await
             .map_err(|error| StoreError::Unavailable(error.to_string()))??;
         let (ready, doubt) = (Arc::new(ready), Arc::new(self.doubt.like()));
-        let of_these = doubt.clone();
+        let (of_these, is_many) = (doubt.clone(), reports.len() > 1);
         let outcomes = self
-            .write(move |tx| {
+            .write_parts(is_many, move |tx| {
                 let (reports, ready, doubt) = (reports.clone(), ready.clone(), of_these.clone());
                 Box::pin(async move { recording::record(tx, &reports, &ready, &doubt).await })
             })

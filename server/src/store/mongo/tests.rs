@@ -1,5 +1,6 @@
 //! What only MongoDB's store promises, with a real server. What every store promises is in `store::contract`.
 
+mod contention;
 mod leases;
 
 use std::{collections::BTreeSet, sync::Arc};
