@@ -37,16 +37,24 @@ use crate::{
     tokens::Tokens,
 };
 
+mod backing_up;
 mod copying;
 mod importing;
+mod migrating;
 mod places;
 mod platform;
+mod resetting;
 mod secret;
+mod seeding;
 mod stores;
 
-pub use copying::copy;
+pub use backing_up::{back_up, restore};
+pub use copying::{clone_masked, copy};
 pub use importing::import;
+pub use migrating::{Migration, migrate, plan_migration};
 use platform::Platform;
+pub use resetting::{database_name, demand_expendable, reset};
+pub use seeding::{Seeded, seed};
 use stores::Use;
 
 /// Longest a stop waits for the sweep, which may be in the middle of something: two transactions that go well, and more.

@@ -22,6 +22,7 @@ mod old_words;
 mod passwords;
 mod registry;
 mod roster;
+mod seed;
 mod session;
 mod store;
 mod sweep;
@@ -32,10 +33,13 @@ mod transfer;
 mod views;
 pub mod warts;
 
-pub use app::{App, AppError, copy, create_superuser, import};
+pub use app::{
+    App, AppError, Migration, Seeded, back_up, clone_masked, copy, create_superuser, database_name,
+    demand_expendable, import, migrate, plan_migration, reset, restore, seed,
+};
 pub use config::{
-    Config, ConfigError, Database, MongoServer, MongoSettings, Password, RedisSettings, VARIABLES,
-    Variable,
+    Config, ConfigError, Database, Environment, MongoServer, MongoSettings, Password,
+    RedisSettings, VARIABLES, Variable,
 };
 pub use telemetry::{TelemetryError, init as init_telemetry};
 pub use transfer::{Copied, Count, Imported, Observer};

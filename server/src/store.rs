@@ -24,11 +24,15 @@ pub(crate) mod mongo;
 mod moving;
 mod report;
 pub(crate) mod sqlite;
+mod stamp;
+mod upgrade;
 
 pub(crate) use glance::{Progress, Standing};
 pub(crate) use lease::{Lease, Work};
 pub(crate) use moving::{MoveStore, Part, Record};
 pub(crate) use report::{Brief, Clock, Move, NewResult, Outcome, Report, ResultRow, Verdict, What};
+pub(crate) use stamp::{OtherEnvironment, Stamp};
+pub(crate) use upgrade::{Step, Upgrade};
 
 /// A store could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -316,6 +320,11 @@ pub(crate) trait OperationStore: Send + Sync {
 pub(crate) trait UpkeepStore: Send + Sync {
     /// What the database is called; the same for all hubs on it.
     fn name(&self) -> &str;
+    /// The environment that the database belongs to; none before a hub has used it.
+    async fn environment(&self) -> Stored<Option<String>>;
+    /// Stamps the database with an environment, where it has none. Answers with the one that it has then: of several that
+    /// ask at the same time, one decides.
+    async fn stamp(&self, environment: &str) -> Stored<String>;
     /// Takes the lease of a work, for so long from now on by the store's clock, if nobody has it or its time is over;
     /// renews it where `holder` has it. `None` where somebody else has it. A store that is embedded has one hub, which has
     /// its file locked: that is the lease, and it is granted whenever it is asked for, with fence 1.

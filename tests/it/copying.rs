@@ -2,7 +2,7 @@
 
 use tests::Trial;
 
-mod bench;
+pub(crate) mod bench;
 mod changed;
 mod refused;
 mod whole;

@@ -38,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "passwords",
             "registry",
             "roster",
+            "seed",
             "session",
             "store",
             "sweep",
@@ -47,6 +48,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bus", &["config", "domain", "store", "throttle"]),
+    ("cli", &[]),
     ("config", &[]),
     ("decode", &["warts"]),
     (
@@ -84,9 +86,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("names", &[]),
     ("old_words", &["domain"]),
     ("passwords", &[]),
-    ("progress", &[]),
     ("registry", &["domain"]),
     ("roster", &["bus", "domain", "registry"]),
+    ("seed", &["decode", "domain", "store"]),
     (
         "session",
         &[
@@ -134,7 +136,7 @@ const BELONGS: &[(&str, &[&str])] = &[
     ("mongodb", &["store/mongo", "transfer/import/source"]),
     ("jsonwebtoken", &["tokens"]),
     ("argon2", &["passwords"]),
-    ("clap", &["main"]),
+    ("clap", &["cli"]),
     ("governor", &["throttle"]),
     ("hickory_resolver", &["names"]),
     ("psl", &["domain/user"]),

@@ -15,6 +15,7 @@ mod harness;
 mod holes;
 mod importing;
 mod layers;
+mod life;
 mod main_job;
 mod mongo;
 mod old_http;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         holes::trials(),
         importing::trials(),
         layers::trials(),
+        life::trials(),
         main_job::trials(),
         mongo::trials(),
         old_http::trials(),

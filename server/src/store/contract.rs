@@ -24,6 +24,7 @@ mod refusing;
 mod results;
 mod settling;
 mod sharing;
+mod stamping;
 mod users;
 mod wiping;
 mod worth;
@@ -93,6 +94,7 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         closing: keeps_when_a_plan_closes_and_what_was_sent, counts_runs_until_it_closes,
             ends_what_runs_when_it_closes, gives_no_grace_to_what_never_left, counts_a_single_run_at_any_time;
         wiping: leaves_nothing, leaves_the_rules;
+        stamping: is_made_once, outlives_everything_else;
         leasing: is_renewed, is_given_up, is_for_one_work;
         moving: reads_what_is_there, reads_in_bounds, adds_all_or_nothing, marks_what_has_not_finished;
     }
@@ -114,6 +116,7 @@ pub(crate) async fn run_forgetting(make: impl AsyncFn() -> Arc<dyn Store>) {
 /// Holds a kind of store that several hubs share to what that means.
 pub(crate) async fn run_sharing(make: impl AsyncFn() -> [Arc<dyn Store>; 2]) {
     subjects_of_hubs! { make:
+        stamping: is_made_by_one_of_many;
         sharing: gives_a_lease_to_one, takes_a_lease_from_who_is_silent, refuses_the_former_holder,
             hands_over_what_is_given_up, grants_a_lease_to_one_of_many;
     }

@@ -13,6 +13,7 @@ use mongodb::{Client, Collection, Database};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::{Stamp, Upgrade};
 use documents::{
     AssignmentDoc, KeyDoc, LedgerDoc, MetaDoc, OperationDoc, ProbeDoc, RawDoc, ResultDoc, UserDoc,
 };
@@ -118,16 +119,18 @@ impl MongoStore {
     /// Connects, waits for a primary, and brings collections and indexes up to date.
     ///
     /// # Errors
-    /// [`MongoOpenError`] when the server is away, is no replica set, or the database is not one of ours.
+    /// [`MongoOpenError`] when the server is away, is no replica set, or the database is not one of ours, or of another
+    /// environment.
     pub(crate) async fn open(
         place: &Place,
         result_life: ResultLife,
+        stamp: Stamp<'_>,
     ) -> Result<Self, MongoOpenError> {
         let (client, database) = connect::connect(place).await?;
         let kept = Kept::of(client, database);
         // A transaction of a hub that was killed would be in the way of changes to indexes.
         kept.orphans.end(&kept).await;
-        let prepared = timeout(PREPARE_WITHIN, schema::prepare(&kept, result_life));
+        let prepared = timeout(PREPARE_WITHIN, schema::prepare(&kept, result_life, stamp));
         prepared
             .await
             .map_err(|_| MongoOpenError::Away("its indexes take too long".to_owned()))??;
@@ -143,6 +146,18 @@ impl MongoStore {
         let kept = Kept::of(client, database);
         schema::check_as_it_is(&kept).await?;
         Ok(Self::over(kept))
+    }
+
+    /// What [`Self::open`] would do to bring a database up to date. Nothing is made or changed.
+    ///
+    /// # Errors
+    /// [`MongoOpenError`] when it would be refused.
+    pub(crate) async fn upgrade(
+        place: &Place,
+        stamp: Stamp<'_>,
+    ) -> Result<Upgrade, MongoOpenError> {
+        let (client, database) = connect::connect(place).await?;
+        schema::upgrade(&Kept::of(client, database), stamp).await
     }
 
     fn over(kept: Kept) -> Self {

@@ -9,14 +9,16 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use rusqlite::Connection;
 
-use super::Stored;
+use super::{Stamp, Stored, Upgrade};
 use open::Watch;
 use readers::Readers;
 use writer::Writer;
 
 mod assignments;
+mod backup;
 mod balance;
 mod codec;
+mod environment;
 mod error;
 mod keys;
 mod moving;
@@ -31,11 +33,13 @@ mod results;
 mod settling;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod upkeep;
 mod users;
 mod wiping;
 mod writer;
 
+pub(crate) use backup::{BackupError, Restore, back_up, restore};
 pub(crate) use open::OpenError;
 
 /// Connections that read: as many as queries of a small machine run at the same time.
@@ -52,26 +56,38 @@ impl SqliteStore {
     /// Opens the file, makes it where there is none and brings its schema up to date. Blocks; meant for the start.
     ///
     /// # Errors
-    /// [`OpenError`] when it is in use, newer than this program, or cannot be used.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_watched(path, None)
+    /// [`OpenError`] when it is in use, newer than this program, of another environment, or cannot be used.
+    pub(crate) fn open(path: &Path, stamp: Stamp<'_>) -> Result<Self, OpenError> {
+        Self::open_watched(path, stamp, None)
     }
 
-    fn open_watched(path: &Path, watch: Option<&Watch>) -> Result<Self, OpenError> {
-        Self::open_locked(path, Some(open::lock(path)?), watch)
+    fn open_watched(
+        path: &Path,
+        stamp: Stamp<'_>,
+        watch: Option<&Watch>,
+    ) -> Result<Self, OpenError> {
+        Self::open_locked(path, Some(open::lock(path)?), stamp, watch)
+    }
+
+    /// What [`Self::open`] would do to bring a file up to date. Blocks; nothing is made or changed.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it would be refused.
+    pub(crate) fn upgrade(path: &Path, stamp: Stamp<'_>) -> Result<Upgrade, OpenError> {
+        upgrade::plan(path, stamp)
     }
 
     /// Opens the file for a command beside a hub that may be running on it. Blocks; meant for a few writes.
     ///
     /// # Errors
     /// [`OpenError`]; in use when the schema would have to change under a running hub.
-    pub(crate) fn open_beside(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open_beside(path: &Path, stamp: Stamp<'_>) -> Result<Self, OpenError> {
         let lock = match open::lock(path) {
             Ok(lock) => Some(lock),
             Err(OpenError::InUse(_)) if open::is_current(path)? => None,
             Err(error) => return Err(error),
         };
-        Self::open_locked(path, lock, None)
+        Self::open_locked(path, lock, stamp, None)
     }
 
     /// Opens a file that is to be read and not to be brought up to date. Blocks.
@@ -81,15 +97,16 @@ impl SqliteStore {
     pub(crate) fn open_as_it_is(path: &Path) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
         open::demand_newest(path)?;
-        Self::open_locked(path, Some(lock), None)
+        Self::open_locked(path, Some(lock), Stamp::Any, None)
     }
 
     fn open_locked(
         path: &Path,
         lock: Option<File>,
+        stamp: Stamp<'_>,
         watch: Option<&Watch>,
     ) -> Result<Self, OpenError> {
-        let connection = open::writer(path, watch)?;
+        let connection = open::writer(path, stamp, watch)?;
         let readers = (0..READERS)
             .map(|_| open::reader(path, watch))
             .collect::<Result<Vec<_>, _>>()?;

@@ -10,8 +10,9 @@ use std::fmt;
 use chrono::Utc;
 
 use super::Observer;
-use crate::store::{MoveStore, Part, Record, StoreError};
+use crate::store::{Part, Record, Store, StoreError};
 
+mod masked;
 mod verify;
 
 /// Most records of a page: one transaction of the target, a fraction of a second.
@@ -23,9 +24,47 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Clone, Copy)]
 pub(crate) struct End<'a> {
     /// The store.
-    pub(crate) store: &'a dyn MoveStore,
+    pub(crate) store: &'a dyn Store,
     /// Its place, without anything secret. The source's is written into the target.
     pub(crate) name: &'a str,
+}
+
+/// What becomes of records on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner<'a> {
+    /// They stay as they are, in the environment of the source.
+    AsTheyAre,
+    /// People are masked and what lets somebody in is made worthless ([`masked`]); it belongs to that environment then.
+    Masked {
+        /// The environment.
+        environment: &'a str,
+    },
+}
+
+impl Manner<'_> {
+    /// What the target says that it is a copy of, until it is complete: the one must not go on as the other.
+    fn mark(self, from: End<'_>) -> String {
+        match self {
+            Self::AsTheyAre => from.name.to_owned(),
+            Self::Masked { .. } => format!("{} as a clone", from.name),
+        }
+    }
+
+    /// The environment that the target belongs to.
+    async fn environment(self, from: End<'_>) -> Result<Option<String>, CopyError> {
+        match self {
+            Self::AsTheyAre => from.store.environment().await.map_err(from.source()),
+            Self::Masked { environment } => Ok(Some(environment.to_owned())),
+        }
+    }
+
+    /// Records as the target gets them.
+    fn apply(self, records: &mut [Record]) {
+        match self {
+            Self::AsTheyAre => {}
+            Self::Masked { .. } => records.iter_mut().for_each(masked::mask),
+        }
+    }
 }
 
 /// Why a copy was not made, or not to its end.
@@ -56,6 +95,18 @@ pub(crate) enum CopyError {
         name: String,
         /// What.
         what: &'static str,
+    },
+    /// The target belongs to another environment.
+    #[error(
+        "{name} belongs to the environment {found}, and what would be written there to {wanted}; name another target"
+    )]
+    OtherEnvironment {
+        /// The target.
+        name: String,
+        /// Its environment.
+        found: String,
+        /// The one that it would have.
+        wanted: String,
     },
     /// The source holds nobody, so it is hardly the one that was meant.
     #[error("{0} holds no users; there is nothing to copy")]
@@ -97,6 +148,7 @@ impl CopyError {
             Self::Incomplete { .. }
             | Self::Begun { .. }
             | Self::NotEmpty { .. }
+            | Self::OtherEnvironment { .. }
             | Self::Nothing(_) => true,
             Self::Source { .. } | Self::Target { .. } | Self::Changed { .. } => false,
         }
@@ -156,22 +208,28 @@ impl fmt::Display for Copied {
 pub(crate) async fn copy(
     from: End<'_>,
     to: End<'_>,
+    manner: Manner<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Copied, CopyError> {
-    begin(from, to, observer).await?;
+    begin(from, to, manner, observer).await?;
     let mut carried = Vec::new();
     for part in Part::ALL {
-        carried.push(carry(from, to, part, observer).await?);
+        carried.push(carry(from, to, manner, part, observer).await?);
     }
     to.store.count_loads().await.map_err(to.target())?;
-    verify::verify(from, to, observer).await?;
+    verify::verify(from, to, manner, observer).await?;
     let ended = to.store.end_move(Utc::now()).await;
     ended.map_err(to.target())?;
     Ok(Copied(carried))
 }
 
 /// Marks the target, unless something speaks against this copy.
-async fn begin(from: End<'_>, to: End<'_>, observer: &mut dyn Observer) -> Result<(), CopyError> {
+async fn begin(
+    from: End<'_>,
+    to: End<'_>,
+    manner: Manner<'_>,
+    observer: &mut dyn Observer,
+) -> Result<(), CopyError> {
     if let Some(of) = unfinished(from, from.source()).await? {
         return Err(CopyError::Incomplete {
             name: from.name.to_owned(),
@@ -182,19 +240,40 @@ async fn begin(from: End<'_>, to: End<'_>, observer: &mut dyn Observer) -> Resul
     if first.map_err(from.source())?.is_empty() {
         return Err(CopyError::Nothing(from.name.to_owned()));
     }
+    let environment = manner.environment(from).await?;
+    if let Some(wanted) = &environment {
+        demand_environment(to, wanted).await?;
+    }
+    let mark = manner.mark(from);
     // Both may be one store under two names: then it is not empty.
     match unfinished(to, to.target()).await? {
-        Some(of) if of == from.name => {
+        Some(of) if of == mark => {
             observer.note("a copy from here was begun before; it goes on");
         }
         Some(of) => return Err(begun(to, of)),
         None => demand_empty(to).await?,
     }
-    let marked = to.store.begin_move(from.name, Utc::now()).await;
+    let marked = to.store.begin_move(&mark, Utc::now()).await;
     if let Some(of) = marked.map_err(to.target())? {
         return Err(begun(to, of));
     }
+    if let Some(wanted) = environment {
+        to.store.stamp(&wanted).await.map_err(to.target())?;
+        demand_environment(to, &wanted).await?;
+    }
     Ok(())
+}
+
+/// Refuses a target that belongs elsewhere: what is live must not get where one experiments, nor the other way round.
+async fn demand_environment(to: End<'_>, wanted: &str) -> Result<(), CopyError> {
+    match to.store.environment().await.map_err(to.target())? {
+        Some(found) if found != wanted => Err(CopyError::OtherEnvironment {
+            name: to.name.to_owned(),
+            found,
+            wanted: wanted.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 async fn unfinished(
@@ -228,6 +307,7 @@ async fn demand_empty(to: End<'_>) -> Result<(), CopyError> {
 async fn carry(
     from: End<'_>,
     to: End<'_>,
+    manner: Manner<'_>,
     part: Part,
     observer: &mut dyn Observer,
 ) -> Result<Carried, CopyError> {
@@ -236,7 +316,7 @@ async fn carry(
     let mut last: Option<Record> = None;
     loop {
         observer.progress(part.as_str(), read, total);
-        let page = from
+        let mut page = from
             .store
             .records(part, last.as_ref(), PAGE_RECORDS, PAGE_BYTES)
             .await
@@ -246,6 +326,7 @@ async fn carry(
         };
         last = Some(end.clone());
         read = read.saturating_add(whole(page.len()));
+        manner.apply(&mut page);
         let added = to.store.fill(page).await.map_err(|error| match error {
             // The target began empty: an address was given to another user meanwhile.
             StoreError::EmailTaken => changed(from, to, part.as_str()),

@@ -31,30 +31,30 @@ const TABLES: &[(&str, &str)] = &[
 ];
 
 /// How a data folder is written on the command line.
-pub(super) fn sqlite(folder: &Path) -> String {
+pub(crate) fn sqlite(folder: &Path) -> String {
     format!("sqlite:{}", folder.display())
 }
 
 /// `pladmed` with these arguments and no settings.
-pub(super) fn pladmed(arguments: &[&str]) -> Command {
+pub(crate) fn pladmed(arguments: &[&str]) -> Command {
     let mut command = Command::new(program("pladmed"));
     command.env_clear().args(arguments).kill_on_drop(true);
     command
 }
 
 /// `pladmed copy`.
-pub(super) fn command(from: &str, to: &str) -> Command {
+pub(crate) fn command(from: &str, to: &str) -> Command {
     pladmed(&["copy", "--from", from, "--to", to])
 }
 
 /// Runs a command to its end.
-pub(super) async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     let output = within(DONE_WITHIN, "the end of a command", command.output());
     output.await.expect("its output")
 }
 
 /// Copies to the end; what it wrote on standard output and standard error.
-pub(super) async fn copied(from: &Path, to: &Path) -> (String, String) {
+pub(crate) async fn copied(from: &Path, to: &Path) -> (String, String) {
     let output = run(command(&sqlite(from), &sqlite(to))).await;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (said(&output.stdout), said(&output.stderr));
@@ -63,7 +63,7 @@ pub(super) async fn copied(from: &Path, to: &Path) -> (String, String) {
 }
 
 /// What a command said when it ended with this code, on standard error.
-pub(super) async fn refused(command: Command, code: i32) -> String {
+pub(crate) async fn refused(command: Command, code: i32) -> String {
     let output = run(command).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -72,7 +72,7 @@ pub(super) async fn refused(command: Command, code: i32) -> String {
 }
 
 /// What a hub says that does not start on this folder.
-pub(super) async fn hub_refused(data_dir: &Path) -> String {
+pub(crate) async fn hub_refused(data_dir: &Path) -> String {
     let mut hub = pladmed(&["serve"]);
     hub.env("DATA_DIR", data_dir)
         .env("ENVIRONMENT", "test")
@@ -84,25 +84,25 @@ pub(super) async fn hub_refused(data_dir: &Path) -> String {
 }
 
 /// A copy that runs.
-pub(super) fn start(from: &Path, to: &Path, log: PathBuf) -> Process {
+pub(crate) fn start(from: &Path, to: &Path, log: PathBuf) -> Process {
     Process::start("pladmed copy", command(&sqlite(from), &sqlite(to)), log)
 }
 
 /// One number of a file that may not be there yet.
-pub(super) fn number(data_dir: &Path, query: &str) -> Option<i64> {
+pub(crate) fn number(data_dir: &Path, query: &str) -> Option<i64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(data_dir.join(database::FILE), flags).ok()?;
     connection.query_row(query, [], |row| row.get(0)).ok()
 }
 
 /// Whether the target is marked as not complete.
-pub(super) fn is_marked(data_dir: &Path) -> bool {
+pub(crate) fn is_marked(data_dir: &Path) -> bool {
     let query = "select count(*) from moves where finished_at_ms is null";
     number(data_dir, query) == Some(1)
 }
 
 /// Every value of every row, in the order of the keys.
-pub(super) fn rows(data_dir: &Path) -> Vec<String> {
+pub(crate) fn rows(data_dir: &Path) -> Vec<String> {
     let connection = database::open(data_dir);
     let mut found = Vec::new();
     for (table, key) in TABLES {
@@ -134,7 +134,7 @@ fn shown(value: ValueRef<'_>) -> String {
 }
 
 /// The data folder of a hub that worked a little and was stopped.
-pub(super) async fn stopped() -> (Hub, PathBuf) {
+pub(crate) async fn stopped() -> (Hub, PathBuf) {
     let mut hub = Hub::start_with(&[("DATABASE", "sqlite")]).await;
     let (ana, _, mut probe, operation) = at_work(&hub).await;
     for name in ["1", "2"] {
@@ -148,7 +148,7 @@ pub(super) async fn stopped() -> (Hub, PathBuf) {
 }
 
 /// A copy of a data folder that was not made by `pladmed copy`.
-pub(super) fn twin(data_dir: &Path) -> TempDir {
+pub(crate) fn twin(data_dir: &Path) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let file = data_dir.join(database::FILE);
     fs::copy(file, folder.path().join(database::FILE)).expect("a copy");

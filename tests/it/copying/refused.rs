@@ -60,7 +60,10 @@ async fn other_targets_are_refused() {
     let mut superuser = pladmed(&["superuser", "create", "b@example.org", "--password-stdin"]);
     std::fs::write(at("password"), PASSWORD).expect("a file");
     let password = std::fs::File::open(at("password")).expect("the file");
-    superuser.env("DATA_DIR", at("copy")).stdin(password);
+    superuser
+        .env("DATA_DIR", at("copy"))
+        .env("ENVIRONMENT", "test")
+        .stdin(password);
     let why = refused(superuser, 1).await;
     assert!(why.contains("from sqlite:/elsewhere into"), "{why}");
     let here = sqlite(&from.canonicalize().expect("a path"));

@@ -114,6 +114,9 @@ pub(super) async fn a_kill_leaves_nothing_twice_and_nothing_out() {
         i64::from(MANY) * i64::try_from(RESULTS).expect("few") + 4
     );
     database::snapshot(data).check_imported(&imported);
+    // It belongs to whoever imported it.
+    let stamp = database::snapshot(data).texts("select name from environment");
+    assert_eq!(stamp, ["test"]);
 }
 
 /// A hub does not start on half a database.

@@ -13,6 +13,7 @@ use mongodb::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::error::words;
+use crate::store::OtherEnvironment;
 
 /// Connections of one hub: a transaction holds one for some milliseconds; more would only wait inside of MongoDB.
 const CONNECTIONS: u32 = 32;
@@ -99,8 +100,8 @@ pub(crate) enum MongoOpenError {
     },
     /// Written by an earlier version of this program, and not to be changed.
     #[error(
-        "the database {name} was written by an older version of this program (schema {found}); start a hub of this version \
-         on it once"
+        "the database {name} was written by an older version of this program (schema {found}); bring it up to date \
+         with `pladmed migrate`, or start a hub of this version on it once"
     )]
     Older {
         /// The database.
@@ -108,6 +109,9 @@ pub(crate) enum MongoOpenError {
         /// Its schema.
         found: i32,
     },
+    /// It belongs to another environment.
+    #[error(transparent)]
+    Environment(#[from] OtherEnvironment),
     /// There is none.
     #[error("the database {0} is not there, or is not a store of this program")]
     None(String),

@@ -27,6 +27,9 @@ pub(super) struct MetaDoc {
     /// `schema`: which one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<i32>,
+    /// `schema`: the environment that the database belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) environment: Option<String>,
     /// `move`: where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<String>,

@@ -119,6 +119,13 @@ async fn unfinished(tx: &mut Tx) -> Attempt<Option<String>> {
     Ok(found.and_then(|found| found.from))
 }
 
+/// Forgets the note of a move: what it brought is deleted.
+pub(super) async fn forget(tx: &mut Tx) -> Attempt<()> {
+    let meta = tx.kept.meta.clone();
+    tx.delete(&meta, doc! { "_id": MOVE }).await?;
+    Ok(())
+}
+
 fn name(kept: &Kept, part: Part) -> &str {
     match part {
         Part::Users => kept.users.name(),

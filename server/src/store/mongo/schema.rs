@@ -12,11 +12,16 @@ use mongodb::{
 use super::{
     Kept, ResultLife,
     connect::MongoOpenError,
-    error::{is_not_indexed, is_there_already},
+    documents::MetaDoc,
+    error::{Attempt, is_not_indexed, is_there_already},
+    link::Tx,
 };
+use crate::store::{Stamp, Step, Upgrade};
 
 /// The schema that this program writes.
 pub(super) const VERSION: i32 = 1;
+/// What each schema brought, from 1.
+const STEPS: &[&str] = &["collections and indexes"];
 /// The stamp's identifier in `meta`.
 const STAMP: &str = "schema";
 /// Name of the index that deletes what is old.
@@ -35,8 +40,14 @@ pub(super) fn along(index: &str) -> Hint {
 }
 
 /// Brings collections and indexes up to date; what is there already costs nothing.
-pub(super) async fn prepare(kept: &Kept, result_life: ResultLife) -> Result<(), MongoOpenError> {
+pub(super) async fn prepare(
+    kept: &Kept,
+    result_life: ResultLife,
+    stamp: Stamp<'_>,
+) -> Result<(), MongoOpenError> {
     check(kept).await?;
+    // Before anything changes: what belongs to others is left as it is.
+    belong(kept, stamp).await?;
     index(&kept.users, "users_by_email", doc! { "email": 1 }, unique()).await?;
     index(
         &kept.probes,
@@ -93,10 +104,37 @@ pub(super) async fn check_as_it_is(kept: &Kept) -> Result<(), MongoOpenError> {
     }
 }
 
-/// Refuses what this program must not touch, and stamps what is new.
+/// What [`prepare`] would do to the collections; their indexes are looked after at every start.
+pub(super) async fn upgrade(kept: &Kept, stamp: Stamp<'_>) -> Result<Upgrade, MongoOpenError> {
+    let from = known(kept).await?.map(i64::from);
+    fits(kept, stamp).await?;
+    let steps = (1..).zip(STEPS);
+    let missing = steps.filter(|(number, _)| *number > from.unwrap_or(0));
+    Ok(Upgrade {
+        from,
+        to: VERSION.into(),
+        steps: missing
+            .map(|(number, &name)| Step { number, name })
+            .collect(),
+    })
+}
+
+/// Refuses what this program must not touch, and marks what is new.
 async fn check(kept: &Kept) -> Result<(), MongoOpenError> {
-    if version(kept).await?.is_some() {
-        return Ok(());
+    if known(kept).await?.is_none() {
+        let mark = doc! { "$setOnInsert": { "version": VERSION } };
+        kept.meta
+            .update_one(doc! { "_id": STAMP }, mark)
+            .upsert(true)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The schema that there is; none where there is nothing. Refuses what this program must not touch.
+async fn known(kept: &Kept) -> Result<Option<i32>, MongoOpenError> {
+    if let Some(version) = version(kept).await? {
+        return Ok(Some(version));
     }
     let name = || kept.database.name().to_owned();
     let there = kept.database.list_collection_names().await?;
@@ -104,8 +142,8 @@ async fn check(kept: &Kept) -> Result<(), MongoOpenError> {
     let foreign = |name: &String| !name.starts_with("system.") && name != "meta";
     if there.iter().any(foreign) {
         // Or another hub began on an empty database in between; it stamps before anything else.
-        if version(kept).await?.is_some() {
-            return Ok(());
+        if let Some(version) = version(kept).await? {
+            return Ok(Some(version));
         }
         let old = OLD.iter().all(|name| holds(name)) && !holds("assignments");
         return Err(if old {
@@ -114,12 +152,44 @@ async fn check(kept: &Kept) -> Result<(), MongoOpenError> {
             MongoOpenError::Foreign(name())
         });
     }
-    let stamp = doc! { "$setOnInsert": { "version": VERSION } };
-    kept.meta
-        .update_one(doc! { "_id": STAMP }, stamp)
-        .upsert(true)
-        .await?;
-    Ok(())
+    Ok(None)
+}
+
+/// Refuses a database of another environment, and stamps one that has none where that is wanted. Of several hubs that start
+/// at the same time one decides: a change of one document happens whole.
+async fn belong(kept: &Kept, stamp: Stamp<'_>) -> Result<(), MongoOpenError> {
+    if let Stamp::Ours(ours) = stamp {
+        let set = doc! { "$set": { "environment": ours } };
+        kept.meta.update_one(unstamped(), set).await?;
+    }
+    fits(kept, stamp).await
+}
+
+/// Refuses a database of another environment.
+async fn fits(kept: &Kept, stamp: Stamp<'_>) -> Result<(), MongoOpenError> {
+    let found = kept.meta.find_one(doc! { "_id": STAMP }).await?;
+    let found = found.and_then(|found| found.environment);
+    let name = || format!("the database {}", kept.database.name());
+    Ok(stamp.check(name, found.as_deref())?)
+}
+
+fn unstamped() -> Document {
+    doc! { "_id": STAMP, "environment": { "$exists": false } }
+}
+
+/// The environment that the database belongs to.
+pub(super) async fn environment(kept: &Kept) -> Attempt<Option<String>> {
+    let found = kept.meta.find_one(doc! { "_id": STAMP }).await?;
+    Ok(found.and_then(|found| found.environment))
+}
+
+/// Stamps the database where it has no stamp; the one that it has then.
+pub(super) async fn stamp(tx: &mut Tx, environment: &str) -> Attempt<Option<String>> {
+    let meta: Collection<MetaDoc> = tx.kept.meta.clone();
+    let set = doc! { "$set": { "environment": environment } };
+    tx.change(&meta, unstamped(), set).await?;
+    let found = tx.one(&meta, doc! { "_id": STAMP }).await?;
+    Ok(found.and_then(|found| found.environment))
 }
 
 /// Makes a collection that has no index of ours; asking it for its indexes would fail.

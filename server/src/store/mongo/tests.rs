@@ -11,7 +11,7 @@ use services::{Mongod, mongod};
 use tokio::sync::Mutex;
 
 use super::{MongoStore, Place, ResultLife, Server};
-use crate::store::{Store, contract};
+use crate::store::{Stamp, Store, contract};
 
 fn place(mongod: &Mongod) -> Place {
     Place {
@@ -130,7 +130,9 @@ async fn keeps_the_contract_by_indexes_alone() {
     let names = Mutex::new(Vec::new());
     let make = async || -> Arc<dyn Store> {
         let place = place(mongod);
-        let store = MongoStore::open(&place, ResultLife::Endless).await.unwrap();
+        let store = MongoStore::open(&place, ResultLife::Endless, Stamp::Any)
+            .await
+            .unwrap();
         watch(mongod, &place).await;
         names.lock().await.push(place.database.unwrap());
         let store: Arc<dyn Store> = Arc::new(store);
@@ -143,7 +145,9 @@ async fn keeps_the_contract_by_indexes_alone() {
             database: names.lock().await.last().cloned(),
             ..place(mongod)
         };
-        let two = MongoStore::open(&place, ResultLife::Endless).await.unwrap();
+        let two = MongoStore::open(&place, ResultLife::Endless, Stamp::Any)
+            .await
+            .unwrap();
         [one, Arc::new(two)]
     };
     contract::run_sharing(of_two_hubs).await;

@@ -14,13 +14,28 @@ use super::{
     error::Attempt,
     leases::{self, Wish},
     link::Tx,
+    moving, schema,
 };
-use crate::store::{Lease, Stored, UpkeepStore, Work};
+use crate::store::{Lease, Stored, UpkeepStore, Work, stamp::stamped};
 
 #[async_trait]
 impl UpkeepStore for MongoStore {
     fn name(&self) -> &str {
         self.kept.database.name()
+    }
+
+    async fn environment(&self) -> Stored<Option<String>> {
+        self.read(|kept| async move { schema::environment(&kept).await })
+            .await
+    }
+
+    async fn stamp(&self, environment: &str) -> Stored<String> {
+        let wanted: Arc<str> = environment.into();
+        let found = self.write(move |tx| {
+            let wanted = wanted.clone();
+            Box::pin(async move { schema::stamp(tx, &wanted).await })
+        });
+        stamped(found.await?)
     }
 
     async fn lease(&self, work: Work, holder: &str, length: Duration) -> Stored<Option<Lease>> {
@@ -106,6 +121,7 @@ async fn delete_all(tx: &mut Tx) -> Attempt<Vec<ProbeId>> {
         tx.kept.probes.name().to_owned(),
         tx.kept.users.name().to_owned(),
     ];
+    moving::forget(tx).await?;
     for name in names {
         let collection: Collection<Document> = tx.kept.database.collection(&name);
         tx.delete(&collection, doc! {}).await?;

@@ -13,12 +13,38 @@ use rusqlite::{
     trace::{TraceEvent, TraceEventCodes},
 };
 
+use super::environment;
+use crate::store::{OtherEnvironment, Stamp};
+
+/// A step from one schema to the next.
+struct Migration {
+    /// What it brings, for people.
+    name: &'static str,
+    sql: &'static str,
+}
+
 /// The migrations in order; the number of a migration is its place, from 1. One that was released never changes.
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001_initial.sql"),
-    include_str!("migrations/0002_old_probes.sql"),
-    include_str!("migrations/0003_moving.sql"),
-    include_str!("migrations/0004_sessions.sql"),
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "users, probes, operations, results, ledger",
+        sql: include_str!("migrations/0001_initial.sql"),
+    },
+    Migration {
+        name: "what agents of the replaced system need",
+        sql: include_str!("migrations/0002_old_probes.sql"),
+    },
+    Migration {
+        name: "ledgers numbered by user, moves from other databases",
+        sql: include_str!("migrations/0003_moving.sql"),
+    },
+    Migration {
+        name: "numbered sessions",
+        sql: include_str!("migrations/0004_sessions.sql"),
+    },
+    Migration {
+        name: "the environment that the database belongs to",
+        sql: include_str!("migrations/0005_environment.sql"),
+    },
 ];
 /// Marks the file as ours, for `file(1)` and against mistakes: "PLAD".
 const APPLICATION_ID: i64 = 0x504c_4144;
@@ -59,8 +85,8 @@ pub(crate) enum OpenError {
     },
     /// Written by an earlier version of this program, and not to be changed.
     #[error(
-        "{path} was written by an older version of this program (schema {found}, now {known}); start a hub of this version \
-         on it once, which brings it up to date"
+        "{path} was written by an older version of this program (schema {found}, now {known}); bring it up to date with \
+         `pladmed migrate`, or start a hub of this version on it once"
     )]
     Older {
         /// The file.
@@ -70,6 +96,9 @@ pub(crate) enum OpenError {
         /// The newest this program knows.
         known: i64,
     },
+    /// It belongs to another environment.
+    #[error(transparent)]
+    Environment(#[from] OtherEnvironment),
     /// A database of something else.
     #[error("{0} is not a store of this program")]
     Foreign(PathBuf),
@@ -110,7 +139,7 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Opens or makes a file that only its owner may read: it holds password hashes.
-fn private(path: &Path) -> io::Result<File> {
+pub(super) fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
     #[cfg(unix)]
@@ -119,27 +148,37 @@ fn private(path: &Path) -> io::Result<File> {
 }
 
 /// Opens the connection that writes, with the newest schema.
-pub(super) fn writer(path: &Path, watch: Option<&Watch>) -> Result<Connection, OpenError> {
-    let failed = |source| OpenError::Sqlite {
-        path: path.to_owned(),
-        source,
-    };
+pub(super) fn writer(
+    path: &Path,
+    stamp: Stamp<'_>,
+    watch: Option<&Watch>,
+) -> Result<Connection, OpenError> {
+    let failed = failed(path);
     private(path).map_err(|source| OpenError::Io {
         path: path.to_owned(),
         source,
     })?;
-    let mut connection = Connection::open(path).map_err(failed)?;
+    let mut connection = Connection::open(path).map_err(&failed)?;
     check(&connection, path)?;
+    // Before anything changes: what belongs to others is not brought up to date either.
+    let belongs = environment::name_if_kept(&connection).map_err(&failed)?;
+    stamp.check(|| path.display().to_string(), belongs.as_deref())?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
-        .map_err(failed)?;
+        .map_err(&failed)?;
     if mode != "wal" {
         return Err(OpenError::NoLog(path.to_owned()));
     }
-    set_up(&connection, false).map_err(failed)?;
-    migrate(&mut connection).map_err(failed)?;
+    set_up(&connection, false).map_err(&failed)?;
+    migrate(&mut connection).map_err(&failed)?;
+    if let Stamp::Ours(ours) = stamp {
+        environment::stamp(&connection, ours).map_err(&failed)?;
+        // Somebody beside us may have been quicker.
+        let belongs = environment::name(&connection).map_err(&failed)?;
+        stamp.check(|| path.display().to_string(), belongs.as_deref())?;
+    }
     // After the migrations: they may read whole tables.
-    show_statements(&mut connection, watch).map_err(failed)?;
+    show_statements(&mut connection, watch).map_err(&failed)?;
     Ok(connection)
 }
 
@@ -152,10 +191,7 @@ pub(super) fn reader(path: &Path, watch: Option<&Watch>) -> Result<Connection, O
         show_statements(&mut connection, watch)?;
         Ok(connection)
     };
-    open().map_err(|source| OpenError::Sqlite {
-        path: path.to_owned(),
-        source,
-    })
+    open().map_err(failed(path))
 }
 
 fn set_up(connection: &Connection, reads: bool) -> rusqlite::Result<()> {
@@ -189,8 +225,8 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
-/// Refuses what this program must not touch, before it changes a byte.
-fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Refuses what this program must not touch, before it changes a byte; the schema that there is, 0 where there is none.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
         Ok((
             number(connection, "application_id")?,
@@ -198,10 +234,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
             connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?,
         ))
     };
-    let (application, found, things) = read().map_err(|source| OpenError::Sqlite {
-        path: path.to_owned(),
-        source,
-    })?;
+    let (application, found, things) = read().map_err(failed(path))?;
     if application != APPLICATION_ID && things > 0 {
         return Err(OpenError::Foreign(path.to_owned()));
     }
@@ -213,30 +246,29 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
             known,
         });
     }
-    Ok(())
+    Ok(found)
+}
+
+/// What SQLite says of a file.
+pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError + use<> {
+    let path = path.to_owned();
+    move |source| OpenError::Sqlite {
+        path: path.clone(),
+        source,
+    }
 }
 
 /// Whether the file has the newest schema already.
 pub(super) fn is_current(path: &Path) -> Result<bool, OpenError> {
     let connection = reader(path, None)?;
-    let version = number(&connection, "user_version");
-    version
-        .map(|version| version == newest())
-        .map_err(|source| OpenError::Sqlite {
-            path: path.to_owned(),
-            source,
-        })
+    let version = number(&connection, "user_version").map_err(failed(path))?;
+    Ok(version == newest())
 }
 
 /// Refuses whatever does not have the newest schema, and changes nothing.
 pub(super) fn demand_newest(path: &Path) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Sqlite {
-        path: path.to_owned(),
-        source,
-    };
     let connection = reader(path, None)?;
-    check(&connection, path)?;
-    let found = number(&connection, "user_version").map_err(failed)?;
+    let found = check(&connection, path)?;
     match (found, newest()) {
         // An empty file has no schema at all.
         (0, _) => Err(OpenError::Foreign(path.to_owned())),
@@ -247,6 +279,11 @@ pub(super) fn demand_newest(path: &Path) -> Result<(), OpenError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// What each migration brings, in order.
+pub(super) fn steps() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().map(|migration| migration.name)
 }
 
 /// The newest schema that this program knows.
@@ -260,7 +297,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let applied = number(&transaction, "user_version")?;
     let applied = usize::try_from(applied).unwrap_or(0);
     for migration in MIGRATIONS.iter().skip(applied) {
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(migration.sql)?;
     }
     if applied < MIGRATIONS.len() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

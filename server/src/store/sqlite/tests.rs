@@ -25,7 +25,7 @@ use super::{
     wiping,
 };
 use crate::store::{
-    NewUser, OperationStore, Part, Store, StoreError, UpkeepStore, UserStore, contract,
+    NewUser, OperationStore, Part, Stamp, Store, StoreError, UpkeepStore, UserStore, contract,
 };
 
 fn place() -> (TempDir, PathBuf) {
@@ -64,7 +64,7 @@ async fn keeps_the_contract_by_indexes_alone() {
         let number = stores.fetch_add(1, Ordering::Relaxed);
         let path = directory.path().join(format!("{number}.sqlite"));
         let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open_watched(&path, Some(&watch)).unwrap());
+            Arc::new(SqliteStore::open_watched(&path, Stamp::Any, Some(&watch)).unwrap());
         store
     };
     contract::run(&make).await;
@@ -128,7 +128,7 @@ fn complaints(connection: &Connection, sql: &str) -> Vec<String> {
 #[test]
 fn the_check_of_plans_would_complain() {
     let (_directory, path) = place();
-    drop(SqliteStore::open(&path).unwrap());
+    drop(SqliteStore::open(&path, Stamp::Any).unwrap());
     let connection = Connection::open(&path).unwrap();
     for sql in [
         "select * from results where code = ?1",
@@ -142,7 +142,7 @@ fn the_check_of_plans_would_complain() {
 #[tokio::test]
 async fn what_was_answered_is_on_disk() {
     let (directory, path) = place();
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(&path, Stamp::Any).unwrap();
     let user = store.create_user(somebody("a@example.org")).await.unwrap();
     // As it would be after a kill: the files as they are now, the log not yet part of the database.
     let copy = directory.path().join("copy.sqlite");
@@ -152,14 +152,14 @@ async fn what_was_answered_is_on_disk() {
         copy.with_extension("sqlite-wal"),
     )
     .unwrap();
-    let copied = SqliteStore::open(&copy).unwrap();
+    let copied = SqliteStore::open(&copy, Stamp::Any).unwrap();
     assert_eq!(copied.user(user.id).await.unwrap(), Some(user));
 }
 
 #[tokio::test]
 async fn closing_loses_nothing_and_leaves_one_file() {
     let (_directory, path) = place();
-    let store = Arc::new(SqliteStore::open(&path).unwrap());
+    let store = Arc::new(SqliteStore::open(&path, Stamp::Any).unwrap());
     let mut writes: JoinSet<_> = (0..300)
         .map(|number| {
             let store = Arc::clone(&store);
@@ -194,7 +194,7 @@ async fn closing_loses_nothing_and_leaves_one_file() {
 #[tokio::test]
 async fn an_error_or_a_panic_undoes_its_own_command_only() {
     let (_directory, path) = place();
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(&path, Stamp::Any).unwrap();
     let add = |email: &'static str| {
         move |connection: &Connection| {
             connection.execute(
@@ -231,7 +231,7 @@ async fn an_error_or_a_panic_undoes_its_own_command_only() {
 #[tokio::test]
 async fn a_lost_transaction_is_told_to_all() {
     let (_directory, path) = place();
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(&path, Stamp::Any).unwrap();
     // What SQLite itself does when the disk is full.
     let lost = store.write(|connection| {
         connection.execute_batch("rollback")?;
@@ -248,7 +248,7 @@ async fn a_lost_transaction_is_told_to_all() {
 #[tokio::test]
 async fn a_caller_that_goes_away_undoes_nothing() {
     let (_directory, path) = place();
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(&path, Stamp::Any).unwrap();
     let create = store.create_user(somebody("a@example.org"));
     let gone = tokio::time::timeout(Duration::ZERO, create).await;
     drop(gone);
@@ -261,7 +261,7 @@ async fn a_caller_that_goes_away_undoes_nothing() {
 #[tokio::test]
 async fn closing_does_not_wait_for_callers() {
     let (_directory, path) = place();
-    let store = Arc::new(SqliteStore::open(&path).unwrap());
+    let store = Arc::new(SqliteStore::open(&path, Stamp::Any).unwrap());
     let writes: Vec<_> = (0..3000)
         .map(|number| {
             let store = Arc::clone(&store);
@@ -284,27 +284,27 @@ async fn closing_does_not_wait_for_callers() {
 #[test]
 fn one_hub_at_a_time() {
     let (_directory, path) = place();
-    let first = SqliteStore::open(&path).unwrap();
-    let second = SqliteStore::open(&path);
+    let first = SqliteStore::open(&path, Stamp::Any).unwrap();
+    let second = SqliteStore::open(&path, Stamp::Any);
     assert!(matches!(second, Err(OpenError::InUse(_))));
     first.writer.close();
-    SqliteStore::open(&path).unwrap();
+    SqliteStore::open(&path, Stamp::Any).unwrap();
 }
 
 #[test]
 fn refuses_what_it_does_not_know() {
     let (_directory, path) = place();
-    drop(SqliteStore::open(&path).unwrap());
+    drop(SqliteStore::open(&path, Stamp::Any).unwrap());
     let connection = Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    let newer = SqliteStore::open(&path);
+    let newer = SqliteStore::open(&path, Stamp::Any);
     assert!(matches!(newer, Err(OpenError::Newer { found: 99, .. })));
     let other = path.with_file_name("other.sqlite");
     let connection = Connection::open(&other).unwrap();
     connection.execute_batch("create table t (x)").unwrap();
     drop(connection);
-    let foreign = SqliteStore::open(&other);
+    let foreign = SqliteStore::open(&other, Stamp::Any);
     assert!(matches!(foreign, Err(OpenError::Foreign(_))));
     let text = path.with_file_name("text.sqlite");
     fs::write(
@@ -312,7 +312,7 @@ fn refuses_what_it_does_not_know() {
         "not a database, but long enough to look at".repeat(99),
     )
     .unwrap();
-    let sqlite = SqliteStore::open(&text);
+    let sqlite = SqliteStore::open(&text, Stamp::Any);
     assert!(matches!(sqlite, Err(OpenError::Sqlite { .. })));
 }
 
@@ -321,7 +321,7 @@ fn refuses_what_it_does_not_know() {
 fn others_cannot_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
     let (_directory, path) = place();
-    let _store = SqliteStore::open(&path).unwrap();
+    let _store = SqliteStore::open(&path, Stamp::Any).unwrap();
     for name in ["sqlite", "sqlite-wal", "sqlite.lock"] {
         let mode = fs::metadata(path.with_extension(name))
             .unwrap()

@@ -10,14 +10,25 @@ use rusqlite::{Connection, params};
 use super::{
     SqliteStore,
     codec::{self, ms},
-    keys, wiping,
+    environment, keys, wiping,
 };
-use crate::store::{Lease, Stored, UpkeepStore, Work};
+use crate::store::{Lease, Stored, UpkeepStore, Work, stamp::stamped};
 
 #[async_trait]
 impl UpkeepStore for SqliteStore {
     fn name(&self) -> &str {
         "sqlite"
+    }
+
+    async fn environment(&self) -> Stored<Option<String>> {
+        self.read(|connection| Ok(environment::name(connection)?))
+            .await
+    }
+
+    async fn stamp(&self, environment: &str) -> Stored<String> {
+        let wanted = environment.to_owned();
+        let found = self.write(move |connection| environment::stamp_and_read(connection, &wanted));
+        stamped(found.await?)
     }
 
     async fn lease(&self, work: Work, holder: &str, _length: Duration) -> Stored<Option<Lease>> {

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{NewUser, Store, sqlite::SqliteStore};
+use crate::store::{NewUser, Stamp, Store, sqlite::SqliteStore};
 
 /// Hears everything.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Observer for Heard {
 }
 
 fn store(folder: &TempDir, name: &str) -> Arc<dyn Store> {
-    Arc::new(SqliteStore::open(&folder.path().join(name)).unwrap())
+    Arc::new(SqliteStore::open(&folder.path().join(name), Stamp::Any).unwrap())
 }
 
 fn end<'a>(store: &'a Arc<dyn Store>, name: &'a str) -> End<'a> {
@@ -53,10 +53,22 @@ async fn a_store_with_two_names_is_not_copied_into_itself() {
     let folder = tempfile::tempdir().unwrap();
     let one = store(&folder, "one.sqlite");
     let mut heard = Heard::default();
-    let copied = copy(end(&one, "one"), end(&one, "also"), &mut heard).await;
+    let copied = copy(
+        end(&one, "one"),
+        end(&one, "also"),
+        Manner::AsTheyAre,
+        &mut heard,
+    )
+    .await;
     assert!(matches!(copied, Err(CopyError::Nothing(name)) if name == "one"));
     register(&one, 1).await;
-    let copied = copy(end(&one, "one"), end(&one, "also"), &mut heard).await;
+    let copied = copy(
+        end(&one, "one"),
+        end(&one, "also"),
+        Manner::AsTheyAre,
+        &mut heard,
+    )
+    .await;
     assert!(matches!(copied, Err(CopyError::NotEmpty { name, .. }) if name == "also"));
     // A hub may start on it as before.
     assert_eq!(one.unfinished_move().await.unwrap(), None);
@@ -69,7 +81,13 @@ async fn progress_ends_with_everything() {
     let users = PAGE_RECORDS + 1;
     register(&one, users).await;
     let mut heard = Heard::default();
-    let copied = copy(end(&one, "one"), end(&two, "two"), &mut heard).await;
+    let copied = copy(
+        end(&one, "one"),
+        end(&two, "two"),
+        Manner::AsTheyAre,
+        &mut heard,
+    )
+    .await;
     let Copied(carried) = copied.unwrap();
     let all = u64::try_from(users).unwrap();
     let expected = Carried {
@@ -100,7 +118,13 @@ async fn an_address_that_changed_hands_is_a_change() {
     two.begin_move("one", Utc::now()).await.unwrap();
     register(&two, 1).await;
     let mut heard = Heard::default();
-    let copied = copy(end(&one, "one"), end(&two, "two"), &mut heard).await;
+    let copied = copy(
+        end(&one, "one"),
+        end(&two, "two"),
+        Manner::AsTheyAre,
+        &mut heard,
+    )
+    .await;
     assert!(matches!(
         copied,
         Err(CopyError::Changed { what: "users", .. })

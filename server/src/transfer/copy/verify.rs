@@ -5,7 +5,7 @@
 //! since they were read, by a hub that uses the source, perhaps between two runs of a copy that was cut off. They are
 //! compared one by one.
 
-use super::{CopyError, End, PAGE_BYTES, PAGE_RECORDS, changed, whole};
+use super::{CopyError, End, Manner, PAGE_BYTES, PAGE_RECORDS, changed, whole};
 use crate::{
     domain::Probe,
     store::{Part, Record},
@@ -19,6 +19,7 @@ const COMPARING: &str = "compared";
 pub(super) async fn verify(
     from: End<'_>,
     to: End<'_>,
+    manner: Manner<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(), CopyError> {
     let mut total = 0_u64;
@@ -39,7 +40,7 @@ pub(super) async fn verify(
     }
     let mut done = 0_u64;
     for part in Part::ALL.into_iter().filter(|&part| may_change(part)) {
-        compare(from, to, part, &mut |more| {
+        compare(from, to, manner, part, &mut |more| {
             done = done.saturating_add(more);
             observer.progress(COMPARING, done, total);
         })
@@ -59,6 +60,7 @@ fn may_change(part: Part) -> bool {
 async fn compare(
     from: End<'_>,
     to: End<'_>,
+    manner: Manner<'_>,
     part: Part,
     compared: &mut (dyn FnMut(u64) + Send),
 ) -> Result<(), CopyError> {
@@ -68,6 +70,7 @@ async fn compare(
             .store
             .records(part, last.as_ref(), PAGE_RECORDS, PAGE_BYTES);
         let mut here = here.await.map_err(from.source())?;
+        manner.apply(&mut here);
         if here.is_empty() {
             return Ok(());
         }

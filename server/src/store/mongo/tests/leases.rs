@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{super::leases, MongoStore, ResultLife, place};
-use crate::store::{Lease, StoreError, UpkeepStore, Work};
+use crate::store::{Lease, Stamp, StoreError, UpkeepStore, Work};
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(600);
@@ -27,7 +27,7 @@ const WORK: Work = Work::EndOverdue;
 
 async fn store() -> MongoStore {
     let place = place(mongod::shared().await);
-    let store = MongoStore::open(&place, ResultLife::Endless).await;
+    let store = MongoStore::open(&place, ResultLife::Endless, Stamp::Any).await;
     store.unwrap()
 }
 

@@ -59,7 +59,7 @@ fn user(last: &str) -> UserId {
 fn upgraded() -> (TempDir, PathBuf, SqliteStore) {
     let (directory, path) = place();
     version_1(&path);
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(&path, Stamp::Any).unwrap();
     (directory, path, store)
 }
 
