@@ -34,8 +34,8 @@ pub mod warts;
 
 pub use app::{App, AppError, copy, create_superuser, import};
 pub use config::{
-    Config, ConfigError, Database, MongoServer, MongoSettings, Password, RedisSettings, VARIABLES,
-    Variable,
+    Config, ConfigError, Database, EdgeSettings, MongoServer, MongoSettings, Password,
+    RedisSettings, TlsFiles, VARIABLES, Variable,
 };
 pub use telemetry::{TelemetryError, init as init_telemetry};
 pub use transfer::{Copied, Count, Imported, Observer};
