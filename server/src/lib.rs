@@ -19,6 +19,7 @@ mod listener;
 mod live;
 mod names;
 mod old_words;
+mod pages;
 mod passwords;
 mod registry;
 mod roster;
@@ -46,4 +47,22 @@ pub use transfer::{Copied, Count, Imported, Observer};
 /// None in practice.
 pub fn openapi() -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&http::openapi())
+}
+
+/// The same as a collection for Postman (format v2.1.0), as indented JSON.
+///
+/// # Errors
+/// None in practice.
+pub fn postman() -> Result<String, serde_json::Error> {
+    let api = serde_json::to_value(http::openapi())?;
+    serde_json::to_string_pretty(&pages::postman::collection(&api))
+}
+
+/// The page on the parameters of operations, in Markdown.
+///
+/// # Errors
+/// None in practice.
+pub fn parameters() -> Result<String, serde_json::Error> {
+    let api = serde_json::to_value(http::openapi())?;
+    Ok(pages::parameters::page(&api))
 }

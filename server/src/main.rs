@@ -62,7 +62,13 @@ enum Command {
     /// Check the settings and show what each variable does.
     CheckConfig,
     /// Print the description of the HTTP API (OpenAPI 3.1, JSON).
-    Openapi,
+    Openapi {
+        /// As a collection for Postman (format v2.1.0) instead.
+        #[arg(long)]
+        postman: bool,
+    },
+    /// Print the page on the parameters of operations (Markdown).
+    Parameters,
 }
 
 /// More on `pladmed copy`.
@@ -169,7 +175,9 @@ fn main() -> ExitCode {
         Command::Copy(Copy { from, to }) => copy(&from, &to),
         Command::Import(arguments) => config().and_then(|config| import(&config, &arguments)),
         Command::CheckConfig => check_config(),
-        Command::Openapi => print_openapi(),
+        Command::Openapi { postman: false } => print(pladmed::openapi),
+        Command::Openapi { postman: true } => print(pladmed::postman),
+        Command::Parameters => print(pladmed::parameters),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("pladmed: {failure}");
@@ -293,7 +301,7 @@ fn check_config() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_openapi() -> Result<ExitCode, Failure> {
-    println!("{}", pladmed::openapi()?);
+fn print(page: impl FnOnce() -> Result<String, serde_json::Error>) -> Result<ExitCode, Failure> {
+    println!("{}", page()?.trim_end());
     Ok(ExitCode::SUCCESS)
 }
