@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo run test chaos bench lint fmt doc openapi install-tools check-tools clean
+.PHONY: help demo run test chaos bench lint fmt doc openapi picture install-tools check-tools clean
 
 CARGO ?= cargo
 # Of chaos.
@@ -61,6 +61,9 @@ doc: ## build the code's documentation, private items too; warnings are errors
 
 openapi: ## print the description of the HTTP API
 	@$(CARGO) run --quiet --locked --bin pladmed -- openapi
+
+picture: ## draw docs/architecture.svg from docs/architecture.dot (needs graphviz)
+	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
 
 install-tools: ## install what the tests need: scamper, dig, ip, mongod, redis-server, openssl, Chromium, Schemathesis, python-socketio
 	@.ci/install-tools

@@ -283,7 +283,7 @@ pub struct DnsParams {
     /// Record type; `a` when left out, `ptr` for addresses.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub record_type: Option<RecordType>,
-    /// Name server to ask; the probe's own resolver when left out.
+    /// Address of the name server to ask; the probe's own resolver when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub server: Option<IpAddr>,

@@ -33,12 +33,12 @@ use crate::{
     session::Lingering,
     store::{NewUser, Store, StoreError},
     sweep::{Sweep, seats::Seats},
-    throttle::Throttle,
     tokens::Tokens,
 };
 
 mod backing_up;
 mod copying;
+mod edge;
 mod importing;
 mod migrating;
 mod places;
@@ -138,10 +138,11 @@ impl App {
         let listen = |cause| AppError::Listen { address, cause };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
+        let (door, renewal) = edge::door(&config, stop.clone()).await?;
         let me = InstanceId::new();
         let platform = platform::join(&config, &*store, me).await?;
         let bus = platform.bus.clone();
-        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let (inbox, ingest) = ingest::start(store.clone(), bus.clone(), abandon.clone());
         let shared = share(
             &config,
@@ -158,6 +159,7 @@ impl App {
             gossip::complete(&shared.roster, OTHERS_TELL_WITHIN).await;
         }
         let (sweep, mut background) = background(&shared, &config);
+        background.extend(renewal);
         let errands = shared
             .dispatch
             .clone()
@@ -165,6 +167,7 @@ impl App {
         background.push(tokio::spawn(errands));
         let server = listener::serve(
             listener,
+            door,
             http::router(shared.clone()),
             stop.clone(),
             config.stop_within / 2,
@@ -251,11 +254,6 @@ fn share(
     let bus = platform.bus.clone();
     let roster = Roster::new(Registry::default());
     let dispatch = Dispatch::new(roster.clone(), bus.clone());
-    let throttle = Throttle::new(
-        config.logins_per_minute,
-        key.clone(),
-        platform.counters.clone(),
-    );
     let names = match config.resolve_targets {
         ResolveTargets::Hub => Some(Names::new(config.name_server, config.target_policy)),
         ResolveTargets::Probe => None,
@@ -280,8 +278,10 @@ fn share(
         dispatch,
         tokens: Tokens::new(key, config.user_token_life, config.legacy_user_tokens),
         passwords: Passwords::new(),
-        throttle,
+        throttle: edge::throttle(config, key, platform),
         trusted_proxies: config.trusted_proxies.clone(),
+        origins: edge::origins(config),
+        by_tls: config.edge.tls.is_some(),
         target_policy: config.target_policy,
         names,
         public_operations: config.public_operations,

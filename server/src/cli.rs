@@ -14,7 +14,7 @@ mod check_config;
 mod copy;
 mod import;
 mod migrate;
-mod openapi;
+mod pages;
 mod progress;
 mod reset;
 mod restore;
@@ -107,7 +107,13 @@ enum Command {
     /// Check the settings and show what each variable does.
     CheckConfig,
     /// Print the description of the HTTP API (OpenAPI 3.1, JSON).
-    Openapi,
+    Openapi {
+        /// As a collection for Postman (format v2.1.0) instead.
+        #[arg(long)]
+        postman: bool,
+    },
+    /// Print the page on the parameters of operations (Markdown).
+    Parameters,
 }
 
 /// Why a command ended with another exit code than 0.
@@ -146,7 +152,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::CheckConfig => check_config::run(),
-        Command::Openapi => openapi::run(),
+        Command::Openapi { postman: false } => pages::print(pladmed::openapi),
+        Command::Openapi { postman: true } => pages::print(pladmed::postman),
+        Command::Parameters => pages::print(pladmed::parameters),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("pladmed: {failure}");

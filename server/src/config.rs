@@ -15,11 +15,13 @@ use ipnet::IpNet;
 use probe_protocol::TargetPolicy;
 
 mod database;
+mod edge;
 mod reader;
 mod redis;
 mod variables;
 
 pub use database::{Database, MongoServer, MongoSettings, Password};
+pub use edge::{EdgeSettings, TlsFiles};
 use reader::Reader;
 pub use redis::RedisSettings;
 pub use variables::{VARIABLES, Variable};
@@ -112,6 +114,8 @@ pub struct Config {
     pub logins_per_minute: NonZeroU32,
     /// Whose word on who is calling counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// What is limited, who may call from where, TLS.
+    pub edge: EdgeSettings,
     /// Whether everyone may read an operation at its old path.
     pub public_operations: bool,
     /// How long after the stop time results still count.
@@ -186,6 +190,7 @@ impl Config {
         let legacy_user_tokens = reader.word("LEGACY_USER_TOKENS", LEGACY_TOKENS);
         let logins = reader.within("LOGINS_PER_MINUTE", 1, 100_000);
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
+        let edge = reader.edge(environment);
         let public_operations = reader.parsed("PUBLIC_OPERATIONS", "true or false");
         let grace_seconds = reader.within("STOP_GRACE_SECONDS", 0, 86_400);
         let resolve_targets = reader.resolve_targets(environment);
@@ -211,6 +216,7 @@ impl Config {
             legacy_user_tokens: legacy_user_tokens?,
             logins_per_minute: NonZeroU32::new(u32::try_from(logins?).ok()?)?,
             trusted_proxies,
+            edge: edge?,
             public_operations: public_operations?,
             stop_grace: Duration::from_secs(grace_seconds?),
             resolve_targets: resolve_targets?,

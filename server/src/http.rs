@@ -26,6 +26,7 @@ use utoipa::{
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     bus::{Bus, InstanceId},
@@ -46,9 +47,12 @@ pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod connect;
+pub(crate) mod cors;
 pub(crate) mod error;
 pub(crate) mod events;
+pub(crate) mod headers;
 pub(crate) mod health;
+pub(crate) mod limits;
 pub(crate) mod old;
 pub(crate) mod operations;
 pub(crate) mod probes;
@@ -59,6 +63,8 @@ use error::ApiError;
 
 /// Longest a request may take until its answer starts. Streams and websockets go on after that.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Longest path and query of a request, bytes: twenty times the longest of ours, which has a token in it.
+const LONGEST_URL: usize = 8192;
 
 /// What handlers share. A cheap handle.
 pub(crate) type Http = Arc<Shared>;
@@ -81,10 +87,14 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     /// Hashes passwords.
     pub(crate) passwords: Passwords,
-    /// How often someone may try to log in or register.
-    pub(crate) throttle: Throttle,
+    /// How often someone may try something; `None` is as often as they like.
+    pub(crate) throttle: Option<Throttle>,
     /// Whose word on who is calling counts.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Whose pages may call.
+    pub(crate) origins: cors::Origins,
+    /// Whether the hub itself speaks TLS, and nothing else.
+    pub(crate) by_tls: bool,
     /// Which addresses may be measured.
     pub(crate) target_policy: TargetPolicy,
     /// Resolves names for old agents, if the hub does that.
@@ -120,8 +130,10 @@ impl Shared {
 pub(crate) fn router(http: Http) -> Router {
     let (router, mut api) = routes().split_for_parts();
     describe_answers(&mut api);
-    let documentation =
-        utoipa_swagger_ui::SwaggerUi::new("/documentation").url("/api/openapi.json", api);
+    // Its validator would be somebody else's server.
+    let documentation = SwaggerUi::new("/documentation")
+        .url("/api/openapi.json", api)
+        .config(Config::default().validator_url("none"));
     let served = router
         .merge(connect::routes())
         .merge(documentation)
@@ -130,6 +142,12 @@ pub(crate) fn router(http: Http) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| panicked().into_response()))
         .merge(old::routes())
+        .layer(middleware::from_fn(limits::tell))
+        .layer(middleware::from_fn_with_state(http.clone(), cors::allow))
+        .layer(middleware::from_fn_with_state(
+            http.clone(),
+            headers::protect,
+        ))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(http);
     // Around the router, because a layer of its own comes after it has looked at the path.
@@ -211,10 +229,22 @@ impl Modify for Security {
     }
 }
 
-/// Answers for a handler that takes too long.
+/// Answers for a handler that takes too long, and for one whose URL is.
 async fn in_time(request: Request<Body>, next: Next) -> Response {
+    if let Err(error) = short(&request) {
+        return error.into_response();
+    }
     let answer = timeout(ANSWER_WITHIN, next.run(request)).await;
     answer.unwrap_or_else(|_| took_too_long().into_response())
+}
+
+/// Holds a request's URL to its length.
+fn short<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let url = request.uri().path_and_query();
+    match url {
+        Some(url) if url.as_str().len() > LONGEST_URL => Err(ApiError::UrlTooLong(LONGEST_URL)),
+        _ => Ok(()),
+    }
 }
 
 fn took_too_long() -> ApiError {

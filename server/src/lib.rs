@@ -19,6 +19,7 @@ mod listener;
 mod live;
 mod names;
 mod old_words;
+mod pages;
 mod passwords;
 mod registry;
 mod roster;
@@ -38,8 +39,8 @@ pub use app::{
     demand_expendable, import, migrate, plan_migration, reset, restore, seed,
 };
 pub use config::{
-    Config, ConfigError, Database, Environment, MongoServer, MongoSettings, Password,
-    RedisSettings, VARIABLES, Variable,
+    Config, ConfigError, Database, EdgeSettings, Environment, MongoServer, MongoSettings, Password,
+    RedisSettings, TlsFiles, VARIABLES, Variable,
 };
 pub use telemetry::{TelemetryError, init as init_telemetry};
 pub use transfer::{Copied, Count, Imported, Observer};
@@ -50,4 +51,22 @@ pub use transfer::{Copied, Count, Imported, Observer};
 /// None in practice.
 pub fn openapi() -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&http::openapi())
+}
+
+/// The same as a collection for Postman (format v2.1.0), as indented JSON.
+///
+/// # Errors
+/// None in practice.
+pub fn postman() -> Result<String, serde_json::Error> {
+    let api = serde_json::to_value(http::openapi())?;
+    serde_json::to_string_pretty(&pages::postman::collection(&api))
+}
+
+/// The page on the parameters of operations, in Markdown.
+///
+/// # Errors
+/// None in practice.
+pub fn parameters() -> Result<String, serde_json::Error> {
+    let api = serde_json::to_value(http::openapi())?;
+    Ok(pages::parameters::page(&api))
 }

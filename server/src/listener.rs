@@ -1,15 +1,21 @@
-//! Accepts connections and serves HTTP/1.1 on them, with limits that a plain server does not have: on connections, on
-//! the time a request's head may take, on the time a client may leave an answer unread, and on the time a stop may take.
+//! Accepts connections and serves HTTP/1.1 on them, with or without TLS, and with limits that a plain server does not
+//! have: on connections, of all and of each client, on the length of a request's head and the time it may take, on the
+//! time a client may leave an answer unread, and on the time a stop may take.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo, http::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
+use ipnet::IpNet;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
@@ -18,33 +24,53 @@ use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
 use patient::Patient;
+use places::Places;
+use tls::Tls;
 
 mod patient;
+mod places;
+pub(crate) mod tls;
 
 /// Connections at the same time, websockets apart from the moment they are upgraded.
 const MOST_CONNECTIONS: usize = 16_384;
 /// Longest a request's head may take to arrive: a client that trickles holds a connection no longer.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// Longest head of a request, bytes; more is answered with 431. Ours have some hundred, a browser's some thousand.
+const LONGEST_HEAD: usize = 64 * 1024;
+/// Most headers of a request; more are answered with 431.
+const MOST_HEADERS: usize = 100;
 /// Longest a connection may stay full: a client that reads nothing for so long is gone or means harm.
 const FULL_FOR: Duration = Duration::from_secs(60);
 /// Pause after an accept that failed, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who is let in, and how.
+pub(crate) struct Door {
+    /// Most connections of one client, IPv6 by its network; `None` is as many as it likes.
+    pub(crate) per_client: Option<NonZeroUsize>,
+    /// Proxies, which may have more.
+    pub(crate) excepted: Vec<IpNet>,
+    /// `None` is plain HTTP.
+    pub(crate) tls: Option<Tls>,
+}
+
 /// Serves until `stop`, then lets requests under way end within `patience`.
 pub(crate) async fn serve(
     listener: TcpListener,
+    door: Door,
     router: Router,
     stop: CancellationToken,
     patience: Duration,
 ) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Places::new(door.per_client, door.excepted);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &room) => accepted,
         };
-        let (stream, peer, place) = match accepted {
+        let (stream, peer, permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -52,20 +78,26 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WITHIN);
-        let service = TowerToHyperService::new(with_peer(router.clone(), peer));
-        let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, FULL_FOR)), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
+        let Some(place) = places.take(peer.ip()) else {
+            tracing::debug!(%peer, "a connection too many of one client was closed");
+            continue;
+        };
+        let router = router.clone();
+        let (tls, watcher, stop) = (door.tls.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            // A connection that breaks is the client's business.
-            let _ = connection.await;
-            drop(place);
+            let _held = (permit, place);
+            let stream = Patient::new(stream, HEAD_WITHIN, FULL_FOR);
+            let Some(tls) = tls else {
+                return converse(stream, peer, router, watcher).await;
+            };
+            match stop.run_until_cancelled(tls.accept(stream)).await {
+                Some(Ok(stream)) => {
+                    let stream = Patient::new(stream, HEAD_WITHIN, FULL_FOR);
+                    converse(stream, peer, router, watcher).await;
+                }
+                Some(Err(error)) => tracing::debug!(%peer, %error, "no TLS with a client"),
+                None => {}
+            }
         });
     }
     drop(listener);
@@ -74,11 +106,33 @@ pub(crate) async fn serve(
     }
 }
 
+/// Speaks HTTP on one connection to its end.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: SocketAddr,
+    router: Router,
+    watcher: Watcher,
+) {
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(LONGEST_HEAD)
+        .max_headers(MOST_HEADERS);
+    let service = TowerToHyperService::new(with_peer(router, peer));
+    let connection = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .into_owned();
+    // A connection that breaks is the client's business.
+    let _ = watcher.watch(connection).await;
+}
+
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    room: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = places
+    let permit = room
         .clone()
         .acquire_owned()
         .await
@@ -86,7 +140,7 @@ async fn accept(
     let (stream, peer) = listener.accept().await?;
     // Small frames would otherwise wait for the acknowledgement of the one before, up to 40 ms.
     stream.set_nodelay(true)?;
-    Ok((stream, peer, place))
+    Ok((stream, peer, permit))
 }
 
 /// The router for one connection: each request says who is at its other end.
@@ -117,7 +171,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, router, stop.clone(), WITHIN));
+        let door = Door {
+            per_client: None,
+            excepted: Vec::new(),
+            tls: None,
+        };
+        let server = tokio::spawn(serve(listener, door, router, stop.clone(), WITHIN));
         for _ in 0..2 {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let request = b"GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n";

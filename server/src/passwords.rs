@@ -19,6 +19,9 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 const AT_ONCE: usize = 2;
 /// Longest anyone waits for a turn; a flood of logins must not queue without end.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
+/// Most that are hashed or wait: about as many as get a turn in that time on a slow machine. Whoever comes when there are
+/// so many hears at once that it is too much, instead of after those seconds.
+const MOST_WAITING: usize = 256;
 /// Most PBKDF2 rounds taken from a stored hash: ten times passlib's default, so that a bad row cannot hang a login.
 const MOST_ROUNDS: u32 = 290_000;
 
@@ -26,6 +29,8 @@ const MOST_ROUNDS: u32 = 290_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
+    /// Room to wait.
+    waiting: Arc<Semaphore>,
 }
 
 /// A password could not be hashed or verified.
@@ -55,6 +60,7 @@ impl Passwords {
     pub(crate) fn new() -> Self {
         Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
         }
     }
 
@@ -78,13 +84,15 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
+        let waits = self.waiting.clone().try_acquire_owned();
+        let waits = waits.map_err(|_| PasswordError::Busy)?;
         let turns = self.turns.clone().acquire_owned();
         let turn = timeout(TURN_WITHIN, turns)
             .await
             .map_err(|_| PasswordError::Busy)?;
         // The turn goes along, so that a caller who leaves does not make room for one more.
         let work = spawn_blocking(move || {
-            let _turn = turn;
+            let _turn = (turn, waits);
             work()
         });
         work.await.map_err(|_| PasswordError::Failed)?

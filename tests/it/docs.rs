@@ -8,7 +8,10 @@ use std::{
 };
 
 use serde_json::Value;
-use tests::{Case, Trial, process::program};
+use tests::{
+    Case, Trial,
+    process::{on_path, program},
+};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -18,6 +21,15 @@ pub(crate) fn trials() -> Vec<Trial> {
             .run(async || the_api_page_names_every_error()),
         Case::new("it::docs::the_api_page_names_every_endpoint")
             .run(async || the_api_page_names_every_endpoint()),
+        Case::new("it::docs::what_is_made_from_the_api_is_up_to_date")
+            .run(async || what_is_made_from_the_api_is_up_to_date()),
+        Case::new("it::docs::the_picture_is_up_to_date")
+            .unless(
+                on_path("dot")
+                    .is_none()
+                    .then(|| "dot (graphviz) is not installed".to_owned()),
+            )
+            .run(async || the_picture_is_up_to_date()),
         Case::new("it::docs::links_lead_somewhere").run(async || links_lead_somewhere()),
     ]
 }
@@ -99,6 +111,45 @@ fn the_api_page_names_every_endpoint() {
     assert_eq!(shown, endpoints);
 }
 
+fn what_is_made_from_the_api_is_up_to_date() {
+    for (path, words) in [
+        ("docs/parameters.md", &["parameters"][..]),
+        (
+            "docs/pladmed.postman_collection.json",
+            &["openapi", "--postman"],
+        ),
+    ] {
+        let output = Command::new(program("pladmed")).args(words).output();
+        let output = output.expect("pladmed runs");
+        let made = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success() && !made.is_empty(), "{path}");
+        assert!(
+            file(path) == made,
+            "{path} is stale; make it anew: cargo run --bin pladmed -- {} > {path}",
+            words.join(" ")
+        );
+    }
+}
+
+/// What a picture says, whichever version of the program drew it.
+fn words_of(svg: &str) -> BTreeSet<String> {
+    let texts = svg.split("<text").skip(1);
+    texts
+        .filter_map(|rest| rest.split_once('>')?.1.split_once('<'))
+        .map(|(text, _)| text.to_owned())
+        .collect()
+}
+
+fn the_picture_is_up_to_date() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/architecture.dot");
+    let drawn = Command::new("dot").arg("-Tsvg").arg(source).output();
+    let drawn = drawn.expect("dot runs").stdout;
+    let drawn = words_of(&String::from_utf8(drawn).expect("text"));
+    assert!(drawn.len() > 10, "{drawn:?}");
+    let shown = words_of(&file("docs/architecture.svg"));
+    assert_eq!(shown, drawn, "make picture");
+}
+
 fn links_lead_somewhere() {
     for page in [
         "README.md",
@@ -109,6 +160,7 @@ fn links_lead_somewhere() {
         "docs/benchmarks.md",
         "docs/protocol.md",
         "docs/moving.md",
+        "docs/parameters.md",
     ] {
         let text = file(page);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);

@@ -9,6 +9,7 @@ mod copying;
 mod delivery;
 mod demo;
 mod docs;
+mod edge;
 mod errors;
 mod forgetting;
 mod harness;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         delivery::trials(),
         demo::trials(),
         docs::trials(),
+        edge::trials(),
         errors::trials(),
         forgetting::trials(),
         harness::trials(),

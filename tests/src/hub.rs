@@ -33,8 +33,8 @@ const PORT_ATTEMPTS: usize = 20;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Longest a stop may take: the hub's own limit and some more.
 const STOPPED_WITHIN: Duration = Duration::from_secs(25);
-/// So many logins a minute that no ordinary test meets the limit: all tests come from one address.
-const MANY_LOGINS: &str = "100000";
+/// So much a minute that no ordinary test of a hub with limits meets them: all tests come from one address.
+const MANY: &str = "100000";
 /// How often the log is looked at during a start.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -317,7 +317,9 @@ fn spawn(folder: &TempDir, port: u16, settings: &[(String, String)]) -> Process 
     let mut command = command(folder);
     command
         .env("PORT", port.to_string())
-        .env("LOGINS_PER_MINUTE", MANY_LOGINS)
+        .env("LOGINS_PER_MINUTE", MANY)
+        .env("OPERATIONS_PER_MINUTE", MANY)
+        .env("MAX_CONNECTIONS_PER_ADDRESS", "0")
         .env("LOG_LEVEL", "info,pladmed=debug");
     command.envs(settings.iter().map(|(name, value)| (name, value)));
     Process::start("pladmed", command, folder.path().join("hub.log"))

@@ -34,7 +34,7 @@ impl Reader {
     }
 
     /// The text of a variable, or its default.
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         let default = VARIABLES
             .iter()
             .find(|variable| variable.name == name)

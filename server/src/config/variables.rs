@@ -79,15 +79,41 @@ pub const VARIABLES: &[Variable] = &[
         "accept or refuse: whether logins of the replaced system, which never end, still count",
     ),
     variable(
+        "RATE_LIMITS",
+        "",
+        "on or off: whether it is limited how often someone may try something; unset is on in staging and production, else off",
+    ),
+    variable(
         "LOGINS_PER_MINUTE",
         "20",
         "logins and registrations a minute from one address, and logins to one account, 1 to 100000",
+    ),
+    variable(
+        "OPERATIONS_PER_MINUTE",
+        "120",
+        "operations and probes that one user may create a minute, 1 to 100000",
     ),
     variable(
         "TRUSTED_PROXIES",
         "",
         "addresses or networks, separated by commas, whose X-Forwarded-For tells who is calling",
     ),
+    variable(
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        "1024",
+        "connections that one address may have at the same time, but for TRUSTED_PROXIES and websockets, 0 to 100000; 0 is no limit",
+    ),
+    variable(
+        "CORS_ORIGINS",
+        "*",
+        "origins, separated by commas, whose pages may call the hub from a browser; * is all",
+    ),
+    variable(
+        "TLS_CERT",
+        "",
+        "file with the certificate, and those that lead to its authority, in PEM; with it the hub speaks HTTPS alone",
+    ),
+    variable("TLS_KEY", "", "file with the key of TLS_CERT, in PEM"),
     variable(
         "PUBLIC_OPERATIONS",
         "true",

@@ -31,6 +31,8 @@ pub(crate) enum ApiError {
     BodyTooLarge(usize),
     /// The body did not arrive in time.
     TooSlow,
+    /// The URL is longer than so many bytes.
+    UrlTooLong(usize),
     /// Fields are wrong.
     Invalid(Invalid),
     /// No token, or a bad one.
@@ -49,7 +51,7 @@ pub(crate) enum ApiError {
     EmailTaken,
     /// An idempotency key came with another request.
     KeyReused,
-    /// Too many attempts to log in or register.
+    /// Too many attempts to log in, register or create something.
     TooMany(TooMany),
     /// Too many at the same time.
     Busy(&'static str),
@@ -105,6 +107,7 @@ impl ApiError {
             Self::MalformedBody(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::UrlTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::Unauthorized(_) | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -123,6 +126,7 @@ impl ApiError {
             Self::MalformedBody(_) => "malformed_body",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::TooSlow => "request_timeout",
+            Self::UrlTooLong(_) => "url_too_long",
             Self::Invalid(_) => "invalid_input",
             Self::Unauthorized(_) => "unauthorized",
             Self::WrongCredentials => "wrong_credentials",
@@ -146,6 +150,7 @@ impl ApiError {
             Self::MalformedBody(why) => format!("the body cannot be read: {why}"),
             Self::BodyTooLarge(most) => format!("the body is longer than {most} bytes"),
             Self::TooSlow => "the body did not arrive in time".into(),
+            Self::UrlTooLong(most) => format!("the URL is longer than {most} bytes"),
             Self::Invalid(invalid) => invalid.to_string(),
             Self::Unauthorized(why) | Self::Busy(why) => (*why).into(),
             Self::WrongCredentials => "wrong e-mail address or password".into(),

@@ -21,13 +21,13 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    ANSWER_WITHIN, Http, auth::Caller, body::JsonBody, error::ApiError, to_its_end, took_too_long,
+    ANSWER_WITHIN, Http, auth::Caller, body::JsonBody, error::ApiError, limits::Gate, short,
+    to_its_end, took_too_long,
 };
 use crate::bus::Event;
 use error::OldError;
 
 mod accounts;
-mod cors;
 mod error;
 mod operations;
 mod probes;
@@ -45,7 +45,6 @@ pub(crate) fn routes() -> Router<Http> {
         .method_not_allowed_fallback(async || OldError::from(ApiError::MethodNotAllowed))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(cors::allow))
 }
 
 fn table() -> [(&'static str, MethodRouter<Http>); 13] {
@@ -93,7 +92,9 @@ fn takes(allowed: &'static str, methods: MethodRouter<Http>) -> MethodRouter<Htt
 fn measures(kind: Kind) -> MethodRouter<Http> {
     let create = async move |State(http): State<Http>,
                              Old(Caller(user)): Old<Caller>,
+                             Old(gate): Old<Gate>,
                              Old(JsonBody(body)): Old<JsonBody>| {
+        gate.creates(&user).await?;
         operations::create(&http, &user, kind, &body).await
     };
     takes("OPTIONS, POST", post(create))
@@ -150,8 +151,11 @@ async fn delete_all(State(http): State<Http>) -> Result<StatusCode, OldError> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Answers for a handler that takes too long, in the old words.
+/// Answers for a handler that takes too long, and for one whose URL is, in the old words.
 async fn in_time(request: Request<Body>, next: Next) -> Response {
+    if let Err(error) = short(&request) {
+        return OldError::from(error).into_response();
+    }
     let answer = timeout(ANSWER_WITHIN, next.run(request)).await;
     answer.unwrap_or_else(|_| OldError::from(took_too_long()).into_response())
 }

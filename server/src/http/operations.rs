@@ -18,6 +18,7 @@ use super::{
     auth::Caller,
     body::{Idempotency, JsonBody, Page, Params, PathId},
     error::{ApiError, LeftOutView, Problem},
+    limits::Gate,
 };
 use crate::{
     domain::{Assignment, AssignmentState, Offline, Operation, Order, User},
@@ -285,13 +286,16 @@ pub(crate) async fn open(
         (status = 402, description = "not enough credits", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "no probe can take it", body = Problem, content_type = "application/problem+json"),
         (status = 400, response = Problem), (status = 401, response = Problem), (status = 408, response = Problem),
-        (status = 409, response = Problem), (status = 413, response = Problem), (status = 503, response = Problem)))]
+        (status = 409, response = Problem), (status = 413, response = Problem), (status = 429, response = Problem),
+        (status = 503, response = Problem)))]
 pub(crate) async fn create(
     State(http): State<Http>,
     Caller(user): Caller,
+    gate: Gate,
     idempotency: Idempotency,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<CreatedOperation>), ApiError> {
+    gate.creates(&user).await?;
     let order = Order::read(&body, http.target_policy, Utc::now())?;
     let key = idempotency.of(user.id, "operation", &body);
     let opened = open(&http, &user, order, key).await?;

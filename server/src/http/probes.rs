@@ -10,6 +10,7 @@ use super::{
     auth::Caller,
     body::{Idempotency, JsonBody, Page, Params, PathId},
     error::{ApiError, Problem},
+    limits::Gate,
 };
 use crate::{
     bus::Event,
@@ -184,13 +185,16 @@ async fn own(http: &Http, user: &User, id: ProbeId) -> Result<Probe, ApiError> {
     responses((status = 201, body = ProbeWithToken,
             links(("show" = (operation_id = "show_probe", parameters(("id" = "$response.body#/probe/id")))))),
         (status = 400, response = Problem), (status = 401, response = Problem), (status = 408, response = Problem),
-        (status = 409, response = Problem), (status = 413, response = Problem), (status = 503, response = Problem)))]
+        (status = 409, response = Problem), (status = 413, response = Problem), (status = 429, response = Problem),
+        (status = 503, response = Problem)))]
 pub(crate) async fn register(
     State(http): State<Http>,
     Caller(user): Caller,
+    gate: Gate,
     idempotency: Idempotency,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<ProbeWithToken>), ApiError> {
+    gate.creates(&user).await?;
     let (name, location) = ProbeCard::for_registration(&body)?;
     let probe = NewProbe {
         owner: user.id,

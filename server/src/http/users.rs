@@ -10,8 +10,8 @@ use super::{
     Http,
     auth::{Admin, Caller},
     body::{Idempotency, JsonBody, Page, Params, PathId},
-    client::Client,
     error::{ApiError, Problem},
+    limits::Gate,
 };
 use crate::{
     domain::{Invalid, User, credits::LedgerReason, fields::Fields, user::Credentials},
@@ -131,10 +131,10 @@ const MOST_GRANTED: i64 = 1_000_000_000_000;
 /// Creates an account; both faces do.
 pub(crate) async fn create_account(
     http: &Http,
-    client: Client,
+    gate: &Gate,
     credentials: Credentials,
 ) -> Result<User, ApiError> {
-    http.throttle.from_address(client.0).await?;
+    gate.registers().await?;
     let password_hash = http.passwords.hash(credentials.password).await?;
     let user = NewUser {
         email: credentials.email,
@@ -161,11 +161,10 @@ pub(crate) struct Session {
 /// Checks a login and makes a token; both faces do.
 pub(crate) async fn open_session(
     http: &Http,
-    client: Client,
+    gate: &Gate,
     credentials: Credentials,
 ) -> Result<Session, ApiError> {
-    http.throttle.from_address(client.0).await?;
-    http.throttle.on_account(&credentials.email).await?;
+    gate.logs_in(&credentials.email).await?;
     let known = http.store.credentials(credentials.email).await?;
     let stored = known.as_ref().map(|(_, hash)| hash.clone());
     let verified = http.passwords.verify(credentials.password, stored).await?;
@@ -220,11 +219,11 @@ pub(crate) async fn give(
         (status = 413, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem)))]
 pub(crate) async fn register(
     State(http): State<Http>,
-    client: Client,
+    gate: Gate,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<UserView>), ApiError> {
     let credentials = Credentials::for_registration(&body)?;
-    let user = create_account(&http, client, credentials).await?;
+    let user = create_account(&http, &gate, credentials).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
 
@@ -236,7 +235,7 @@ pub(crate) async fn register(
         (status = 413, response = Problem), (status = 429, response = Problem), (status = 503, response = Problem)))]
 pub(crate) async fn log_in(
     State(http): State<Http>,
-    client: Client,
+    gate: Gate,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<SessionView>), ApiError> {
     let credentials = Credentials::for_login(&body)?;
@@ -244,7 +243,7 @@ pub(crate) async fn log_in(
         user,
         token,
         expires_at,
-    } = open_session(&http, client, credentials).await?;
+    } = open_session(&http, &gate, credentials).await?;
     Ok((
         StatusCode::CREATED,
         Json(SessionView {

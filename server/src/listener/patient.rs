@@ -1,5 +1,6 @@
-//! A connection whose other end has to read: where nothing can be written for a while it fails, so that who asks for
-//! something long and never reads it holds no place and no memory for ever.
+//! A connection whose other end has to begin and to read: where nothing comes at first, or nothing can be written for a
+//! while, it fails, so that who never says anything, or asks for something long and never reads it, holds no place and no
+//! memory for ever. (The server's own deadline for a head begins with its first byte.)
 
 use std::{
     io,
@@ -10,24 +11,26 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
-/// A connection that fails when it was full for so long.
-pub(super) struct Patient {
-    stream: TcpStream,
+/// A connection that fails when nothing came at first, or it was full, for so long.
+pub(super) struct Patient<S> {
+    stream: S,
     patience: Duration,
+    /// Runs until the first byte.
+    silent: Option<Pin<Box<Sleep>>>,
     /// Runs while the connection is full.
     full: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
-    /// `stream`, full for at most `patience`.
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
+impl<S> Patient<S> {
+    /// `stream`, silent at first for at most `begins_within`, full for at most `patience`.
+    pub(super) fn new(stream: S, begins_within: Duration, patience: Duration) -> Self {
         Self {
             stream,
             patience,
+            silent: Some(Box::pin(sleep(begins_within))),
             full: None,
         }
     }
@@ -49,17 +52,24 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            self.silent = None;
+        } else if let Some(silent) = &mut self.silent {
+            ready!(silent.as_mut().poll(context));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
-impl AsyncWrite for Patient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -95,7 +105,7 @@ impl AsyncWrite for Patient {
 mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         time::timeout,
     };
 
@@ -105,15 +115,16 @@ mod tests {
     const WITHIN: Duration = Duration::from_secs(10);
     const PATIENCE: Duration = Duration::from_secs(1);
 
-    async fn pair() -> (Patient, TcpStream) {
+    async fn pair() -> (Patient<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
-        (Patient::new(accepted.unwrap().0, PATIENCE), client.unwrap())
+        let server = Patient::new(accepted.unwrap().0, PATIENCE, PATIENCE);
+        (server, client.unwrap())
     }
 
     /// Writes without end; what ended it.
-    async fn flood(stream: &mut Patient) -> io::ErrorKind {
+    async fn flood(stream: &mut Patient<TcpStream>) -> io::ErrorKind {
         loop {
             if let Err(error) = stream.write_all(&[0; 65_536]).await {
                 return error.kind();
@@ -126,6 +137,26 @@ mod tests {
         let (mut server, _client) = pair().await;
         let ended = timeout(WITHIN, flood(&mut server)).await;
         assert_eq!(ended, Ok(io::ErrorKind::TimedOut));
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_given_up() {
+        let (mut server, _client) = pair().await;
+        let ended = timeout(WITHIN, server.read(&mut [0; 8])).await.unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn who_has_begun_may_pause() {
+        let (mut server, mut client) = pair().await;
+        client.write_all(b"GET").await.unwrap();
+        let mut said = [0; 3];
+        timeout(WITHIN, server.read_exact(&mut said))
+            .await
+            .unwrap()
+            .unwrap();
+        let more = timeout(PATIENCE * 2, server.read(&mut said)).await;
+        assert!(more.is_err(), "{more:?}");
     }
 
     #[tokio::test]

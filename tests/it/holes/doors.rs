@@ -121,7 +121,7 @@ pub(super) async fn s10_guessing_is_slow() {
 }
 
 async fn addresses_are_told_apart(limit: &str) {
-    let hub = Hub::start_with(&[("LOGINS_PER_MINUTE", limit)]).await;
+    let hub = Hub::start_with(&[("RATE_LIMITS", "on"), ("LOGINS_PER_MINUTE", limit)]).await;
     let old = OldApi::new(&hub);
     let taken = until_refused(async |number| {
         // To register is as good as to log in.
@@ -157,6 +157,7 @@ async fn addresses_are_told_apart(limit: &str) {
 
 async fn only_trusted_proxies_are_believed(limit: &str) {
     let settings = [
+        ("RATE_LIMITS", "on"),
         ("LOGINS_PER_MINUTE", limit),
         ("TRUSTED_PROXIES", "127.0.0.0/8"),
     ];
@@ -186,6 +187,7 @@ async fn only_trusted_proxies_are_believed(limit: &str) {
 
 async fn accounts_are_guarded_too(limit: &str) {
     let settings = [
+        ("RATE_LIMITS", "on"),
         ("LOGINS_PER_MINUTE", limit),
         ("TRUSTED_PROXIES", "127.0.0.1"),
     ];

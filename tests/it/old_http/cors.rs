@@ -141,7 +141,11 @@ async fn every_answer_may_be_read_by_the_page_that_asked() {
 
 async fn too_many_logins_may_be_read_too() {
     const LIMIT: usize = 5;
-    let hub = Hub::start_with(&[("LOGINS_PER_MINUTE", &LIMIT.to_string())]).await;
+    let hub = Hub::start_with(&[
+        ("RATE_LIMITS", "on"),
+        ("LOGINS_PER_MINUTE", &LIMIT.to_string()),
+    ])
+    .await;
     let anyone = OldApi::new(&hub);
     let body = json!({"email": "ana@example.org", "password": "Unknown-1"}).to_string();
     for _ in 0..=2 * LIMIT {

@@ -91,7 +91,7 @@ async fn a_cluster_is_a_bus_and_counts() {
     let ana = hubs[0].user("ana", 1000).await;
     hear_each_other(&hubs, &ana).await;
     // Whichever member has the counter.
-    let counting = two(&url, &[("LOGINS_PER_MINUTE", LIMIT)]).await;
+    let counting = two(&url, &[("RATE_LIMITS", "on"), ("LOGINS_PER_MINUTE", LIMIT)]).await;
     for name in ["a", "b", "c"] {
         let mut refused = 0;
         for attempt in 0..8 {

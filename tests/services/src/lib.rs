@@ -5,10 +5,12 @@
 //! - [`Redis`] is one Redis server, [`redis::Cluster`] several that divide the keys, [`redis::Sentinel`] a master with a
 //!   replica that takes its place, [`redis::shared`] one server for a whole test process; [`redis::missing`] tells why none
 //!   can run here
+//! - [`Certificates`] are what servers that speak TLS need
 //!
 //! A server ends with the value that stands for it, and also when the test process dies in whatever way; its folder
 //! goes too. Everything that is waited for has a deadline. Helpers panic with what they wanted and what they got.
 
+pub mod certificates;
 mod child;
 mod home;
 pub mod mongod;
@@ -21,5 +23,6 @@ mod uri;
 mod wait;
 
 pub use self::redis::Redis;
+pub use certificates::Certificates;
 pub use mongod::{Mongod, ReplicaSet};
 pub use uri::escaped;

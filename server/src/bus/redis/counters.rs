@@ -25,7 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MINUTE_US: u64 = 60_000_000;
 
 /// The generic cell rate algorithm (ITU-T I.371, the one that `governor` uses in a process): a counter is the time at
-/// which it will be empty, in µs by the clock of Redis. Answers how many µs to wait, 0 where the attempt is let in.
+/// which it will be empty, in µs by the clock of Redis. Answers how many µs to wait; where the attempt is let in, how far
+/// the counter is from empty now, negative, or 0.
 const COUNT: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -35,8 +36,13 @@ if empty < now then empty = now end
 local wait = empty + interval - burst - now
 if wait > 0 then return wait end
 redis.call('SET', KEYS[1], string.format('%.0f', empty + interval), 'PX', math.ceil((empty + interval - now) / 1000))
-return 0
+return now - empty - interval
 ";
+
+/// Time in which one attempt comes back, µs.
+fn interval_us(per_minute: NonZeroU32) -> u64 {
+    MINUTE_US / u64::from(per_minute.get())
+}
 
 /// Counters in Redis.
 pub(crate) struct RedisCounters {
@@ -75,7 +81,7 @@ impl RedisCounters {
         })
     }
 
-    async fn count(&self, counter: &str, per_minute: NonZeroU32) -> RedisResult<u64> {
+    async fn count(&self, counter: &str, per_minute: NonZeroU32) -> RedisResult<i64> {
         let kept = self.state().connection.clone();
         let mut connection = match kept {
             Some(connection) => connection,
@@ -84,7 +90,7 @@ impl RedisCounters {
         let wait = self
             .script
             .key(self.channels.counter(counter))
-            .arg(MINUTE_US / u64::from(per_minute.get()))
+            .arg(interval_us(per_minute))
             .arg(MINUTE_US)
             .invoke_async(&mut connection)
             .await?;
@@ -100,14 +106,24 @@ impl RedisCounters {
 
 #[async_trait]
 impl SharedCounters for RedisCounters {
-    async fn attempt(&self, counter: &str, per_minute: NonZeroU32) -> Option<Result<(), Duration>> {
+    async fn attempt(
+        &self,
+        counter: &str,
+        per_minute: NonZeroU32,
+    ) -> Option<Result<u32, Duration>> {
         let rests_until = self.state().rests_until;
         if rests_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
         match timeout(COUNTED_WITHIN, self.count(counter, per_minute)).await {
-            Ok(Ok(0)) => return Some(Ok(())),
-            Ok(Ok(wait)) => return Some(Err(Duration::from_micros(wait))),
+            Ok(Ok(wait @ 1..)) => {
+                return Some(Err(Duration::from_micros(wait.unsigned_abs())));
+            }
+            Ok(Ok(filled)) => {
+                let room = MINUTE_US.saturating_sub(filled.unsigned_abs());
+                let more = room / interval_us(per_minute);
+                return Some(Ok(u32::try_from(more).unwrap_or(u32::MAX)));
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "Redis does not count attempts; this hub counts alone")
             }

@@ -8,8 +8,8 @@ use super::{
         Http,
         auth::{Admin, Caller},
         body::JsonBody,
-        client::Client,
         error::ApiError,
+        limits::Gate,
         users,
     },
     Old, answer,
@@ -44,11 +44,11 @@ fn credentials(body: &Value) -> Result<Value, OldError> {
 /// `POST /register`: 201 with the user.
 pub(super) async fn register(
     State(http): State<Http>,
-    Old(client): Old<Client>,
+    Old(gate): Old<Gate>,
     Old(JsonBody(body)): Old<JsonBody>,
 ) -> Result<Response, OldError> {
     let credentials = Credentials::for_registration(&credentials(&body)?).map_err(wrong)?;
-    let user = users::create_account(&http, client, credentials).await?;
+    let user = users::create_account(&http, &gate, credentials).await?;
     Ok(answer(StatusCode::CREATED, view(&user)))
 }
 
@@ -64,13 +64,13 @@ fn wrong(Invalid(errors): Invalid) -> OldError {
 /// `POST /login`: 200 with a token.
 pub(super) async fn log_in(
     State(http): State<Http>,
-    Old(client): Old<Client>,
+    Old(gate): Old<Gate>,
     Old(JsonBody(body)): Old<JsonBody>,
 ) -> Result<Response, OldError> {
     // What cannot be anyone's password is nobody's.
     let credentials = Credentials::for_login(&credentials(&body)?)
         .map_err(|_| OldError::from(ApiError::WrongCredentials))?;
-    let session = users::open_session(&http, client, credentials).await?;
+    let session = users::open_session(&http, &gate, credentials).await?;
     let token = json!({ "access_token": session.token });
     Ok(answer(StatusCode::OK, token))
 }

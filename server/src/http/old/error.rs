@@ -71,6 +71,7 @@ impl<E: Into<ApiError>> From<E> for OldError {
             ),
             ApiError::BodyTooLarge(_)
             | ApiError::TooSlow
+            | ApiError::UrlTooLong(_)
             | ApiError::NotFound
             | ApiError::MethodNotAllowed
             | ApiError::KeyReused

@@ -7,7 +7,7 @@ use probe_protocol::{ProbeId, UserId};
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Http, auth::Caller, body::JsonBody, error::ApiError, probes},
+    super::{Http, auth::Caller, body::JsonBody, error::ApiError, limits::Gate, probes},
     Old, answer, compact,
     error::OldError,
     stream::{self, Source},
@@ -33,8 +33,10 @@ pub(super) fn view(probe: &Probe) -> Map<String, Value> {
 pub(super) async fn register(
     State(http): State<Http>,
     Old(Caller(user)): Old<Caller>,
+    Old(gate): Old<Gate>,
     Old(JsonBody(body)): Old<JsonBody>,
 ) -> Result<Response, OldError> {
+    gate.creates(&user).await?;
     let at = |axis| body.get("location").and_then(|location| location.get(axis));
     let card = json!({ "location": { "longitude": at("longitude"), "latitude": at("latitude") } });
     let (name, location) = ProbeCard::for_registration(&card).map_err(wrong)?;

@@ -10,14 +10,16 @@ use services::mongod;
 use tokio::time::{Instant, sleep};
 
 use super::{MongoStore, ResultLife, place};
-use crate::store::{NewUser, StoreError, Stored, UserStore};
+use crate::store::{NewUser, Stamp, StoreError, Stored, UserStore};
 
 /// How long somebody else keeps what is wanted: longer than work that can be divided waits.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
 async fn store_with_a_user() -> (MongoStore, UserId) {
     let place = place(mongod::shared().await);
-    let store = MongoStore::open(&place, ResultLife::Endless).await.unwrap();
+    let store = MongoStore::open(&place, ResultLife::Endless, Stamp::Any)
+        .await
+        .unwrap();
     let user = NewUser {
         email: "ana@example.org".into(),
         password_hash: "x".into(),
