@@ -9,7 +9,7 @@ use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use probe_protocol::Close;
 use rand::RngExt as _;
 use tokio::{
@@ -20,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ingest::{Inbox, Incoming, Room, Said},
+    metrics,
     registry::{Down, SessionEnds, SessionHandle},
 };
 
@@ -62,6 +63,8 @@ pub(crate) enum Ended {
 pub(crate) trait Wire: Send {
     /// What the log calls it.
     const NAME: &str;
+    /// What metrics call it.
+    const KIND: &'static str;
     /// Whether a session whose place was taken by a newer one stays open, heard but not listened to.
     const OUTLIVES_ITS_SEAT: bool;
 
@@ -101,6 +104,8 @@ pub(crate) struct Outgoing(VecDeque<Out>);
 enum Out {
     Send(Message),
     Report(Said),
+    /// An operation that was created then has left.
+    Left(DateTime<Utc>),
 }
 
 impl Outgoing {
@@ -112,6 +117,11 @@ impl Outgoing {
     /// Reports something, after all messages before it have left.
     pub(crate) fn report(&mut self, said: Said) {
         self.0.push_back(Out::Report(said));
+    }
+
+    /// Notes that the message before is an operation that was created then.
+    pub(crate) fn operation_left(&mut self, created_at: DateTime<Utc>) {
+        self.0.push_back(Out::Left(created_at));
     }
 }
 
@@ -130,6 +140,7 @@ pub(crate) struct Session<W> {
     /// Reports that are not answered yet.
     underway: TaskTracker,
     heard: Instant,
+    began: DateTime<Utc>,
 }
 
 /// What a step asks of the loop.
@@ -158,6 +169,7 @@ impl<W: Wire> Session<W> {
             said: VecDeque::new(),
             underway: TaskTracker::new(),
             heard: Instant::now(),
+            began: Utc::now(),
         }
     }
 
@@ -225,6 +237,9 @@ impl<W: Wire> Session<W> {
         while let Some(out) = self.out.0.pop_front() {
             match out {
                 Out::Report(said) => self.said.push_back(said),
+                // What was created before has waited for the probe, and tells nothing of the hub.
+                Out::Left(created_at) if created_at < self.began => {}
+                Out::Left(created_at) => metrics::dispatched(W::KIND, created_at),
                 Out::Send(message) => {
                     if let end @ Turn::End(_) = self.send(message).await {
                         return end;

@@ -1,6 +1,6 @@
 //! Second task of ingest: one transaction a batch; then the answers, then the announcements.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use probe_protocol::{HubFrame, OperationId, ResultCode};
 use tokio::sync::mpsc;
@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, Read, reject, retry};
 use crate::{
     bus::{Bus, Event, Recorded},
+    metrics,
     registry::{Down, SessionHandle},
-    store::{NewResult, Outcome, Report, ResultRow, Store, Verdict, What},
+    store::{NewResult, Outcome, Report, ResultRow, Store, Stored, Verdict, What},
 };
 
 /// Makes reports durable and says so.
@@ -47,14 +48,14 @@ impl Recorder {
     /// What became of each report. Where the store cannot take a batch for what is in it, each report is tried by itself,
     /// so that one that cannot be stored holds up nobody else; it gets no outcome, and its probe no answer.
     async fn record(&self, reports: Arc<Vec<Report>>) -> Option<Vec<Option<Outcome>>> {
-        let batch = retry(&self.abandon, || self.store.record(reports.clone())).await?;
+        let batch = retry(&self.abandon, || self.commit(reports.clone())).await?;
         if let Ok(outcomes) = batch {
             return Some(outcomes.into_iter().map(Some).collect());
         }
         let mut outcomes = Vec::with_capacity(reports.len());
         for report in reports.iter() {
             let alone = Arc::new(vec![report.clone()]);
-            let outcome = match retry(&self.abandon, || self.store.record(alone.clone())).await? {
+            let outcome = match retry(&self.abandon, || self.commit(alone.clone())).await? {
                 Ok(outcome) => outcome.into_iter().next(),
                 Err(error) => {
                     let (probe, operation) = (report.probe, report.operation);
@@ -67,16 +68,25 @@ impl Recorder {
         Some(outcomes)
     }
 
+    async fn commit(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>> {
+        let (count, begun) = (reports.len(), Instant::now());
+        let outcomes = self.store.record(reports).await?;
+        metrics::committed(count, begun.elapsed());
+        Ok(outcomes)
+    }
+
     /// Announces what a report changed and notes what its probe is to hear.
     fn settle(&self, from: &SessionHandle, report: &Report, outcome: Outcome, acks: &mut Acks) {
         let operation = report.operation;
         match (&report.what, outcome.verdict) {
             (What::Result(result), Verdict::New { seq }) => {
+                metrics::result_stored();
                 acks.stored(from, operation, result.code.clone());
                 self.announce(report, result, seq);
             }
             (What::Result(result), Verdict::Duplicate) => {
-                acks.stored(from, operation, result.code.clone())
+                metrics::result_repeated();
+                acks.stored(from, operation, result.code.clone());
             }
             (What::Result(result), Verdict::Rejected(reason)) => {
                 reject(from, operation, result.code.clone(), reason);

@@ -10,7 +10,7 @@ use super::{
     servers::{Servers, in_time},
     wire::{Body, Channels, Message},
 };
-use crate::bus::InstanceId;
+use crate::{bus::InstanceId, metrics};
 
 /// Pause before another attempt to connect; it doubles up to the longest.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +33,7 @@ impl Writer {
         loop {
             let waiting = self.queue.take().await;
             if waiting.lost > 0 {
+                metrics::bus_lost(waiting.lost);
                 tracing::warn!(
                     lost = waiting.lost,
                     "Redis is too slow: messages to other hubs were lost"
