@@ -62,7 +62,7 @@ doc: ## build the code's documentation, private items too; warnings are errors
 openapi: ## print the description of the HTTP API
 	@$(CARGO) run --quiet --locked --bin pladmed -- openapi
 
-install-tools: ## install what the tests need: scamper, dig, ip, mongod, redis-server, openssl, Chromium, Schemathesis, python-socketio
+install-tools: ## install what the tests need: scamper, dig, ip, mongod, redis-server, openssl, promtool, Chromium, Schemathesis, python-socketio
 	@.ci/install-tools
 
 check-tools: ## show which tools and rights this machine has for measuring
