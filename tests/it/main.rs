@@ -15,7 +15,9 @@ mod harness;
 mod holes;
 mod importing;
 mod layers;
+mod logs;
 mod main_job;
+mod metrics;
 mod mongo;
 mod old_http;
 mod old_probes;
@@ -47,7 +49,9 @@ fn main() -> ExitCode {
         holes::trials(),
         importing::trials(),
         layers::trials(),
+        logs::trials(),
         main_job::trials(),
+        metrics::trials(),
         mongo::trials(),
         old_http::trials(),
         old_probes::trials(),
