@@ -65,7 +65,7 @@ openapi: ## print the description of the HTTP API
 picture: ## draw docs/architecture.svg from docs/architecture.dot (needs graphviz)
 	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
 
-install-tools: ## install what the tests need: scamper, dig, ip, mongod, redis-server, openssl, Chromium, Schemathesis, python-socketio
+install-tools: ## install what the tests need: scamper, dig, ip, mongod, redis-server, openssl, promtool, Chromium, Schemathesis, python-socketio
 	@.ci/install-tools
 
 check-tools: ## show which tools and rights this machine has for measuring

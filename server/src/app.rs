@@ -6,7 +6,6 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use probe_protocol::Close;
 use tokio::{
-    net::TcpListener,
     sync::{Semaphore, broadcast},
     task::JoinHandle,
     time::{Instant, sleep_until, timeout, timeout_at},
@@ -23,8 +22,10 @@ use crate::{
     launch::Launch,
     listener,
     live::LiveHub,
+    metrics,
     names::Names,
     passwords::{PasswordError, Passwords},
+    pulse::Pulse,
     registry::{Registry, SessionHandle},
     roster::{
         Roster,
@@ -47,6 +48,7 @@ mod resetting;
 mod secret;
 mod seeding;
 mod stores;
+mod watched;
 
 pub use backing_up::{back_up, restore};
 pub use copying::{clone_masked, copy};
@@ -56,6 +58,7 @@ use platform::Platform;
 pub use resetting::{database_name, demand_expendable, reset};
 pub use seeding::{Seeded, seed};
 use stores::Use;
+use watched::Watched;
 
 /// Longest a stop waits for the sweep, which may be in the middle of something: two transactions that go well, and more.
 const SWEEP_ENDS_WITHIN: Duration = Duration::from_secs(2);
@@ -80,8 +83,10 @@ pub enum AppError {
     #[error("cannot open the database: {0}")]
     Open(String),
     /// The address cannot be listened on.
-    #[error("HOST, PORT: cannot listen on {address}: {cause}")]
+    #[error("{setting}: cannot listen on {address}: {cause}")]
     Listen {
+        /// What says so.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -90,6 +95,9 @@ pub enum AppError {
     /// Redis cannot be used.
     #[error("REDIS_URL: {0}")]
     Redis(String),
+    /// Metrics cannot be recorded.
+    #[error("{0}")]
+    Metrics(String),
     /// What was given to a command is wrong.
     #[error("{0}")]
     Input(String),
@@ -123,6 +131,7 @@ pub struct App {
     server: JoinHandle<()>,
     sweep: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
+    watched: Watched,
 }
 
 impl App {
@@ -132,12 +141,11 @@ impl App {
     /// # Errors
     /// [`AppError`] names the setting that is wrong.
     pub async fn start(config: Config) -> Result<Self, AppError> {
+        metrics::install().map_err(|error| AppError::Metrics(error.to_string()))?;
         let store = stores::open(&config, Use::Hub).await?;
         let key = secret::key(&config)?;
         let address = SocketAddr::new(config.host, config.port);
-        let listen = |cause| AppError::Listen { address, cause };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = watched::bind("HOST, PORT", address).await?;
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let (door, renewal) = edge::door(&config, stop.clone()).await?;
         let me = InstanceId::new();
@@ -165,6 +173,7 @@ impl App {
             .clone()
             .run(shared.store.clone(), platform.arrivals.errands);
         background.push(tokio::spawn(errands));
+        let watched = Watched::start(config.metrics_address, &shared).await?;
         let server = listener::serve(
             listener,
             door,
@@ -189,6 +198,7 @@ impl App {
             server: tokio::spawn(server),
             sweep,
             background,
+            watched,
         })
     }
 
@@ -227,6 +237,7 @@ impl App {
         // A store that does not answer has been given up by now; what it was given is not acknowledged.
         clean &= timeout(CLOSED_WITHIN, self.store.close()).await.is_ok();
         self.bus.flush().await;
+        self.watched.end().await;
         clean
     }
 }
@@ -289,6 +300,7 @@ fn share(
             config.environment,
             Environment::Development | Environment::Test
         ),
+        metrics_elsewhere: config.metrics_address.is_some(),
         instance: platform.me,
         stop,
         sessions: TaskTracker::new(),
@@ -321,11 +333,18 @@ fn background(shared: &Http, config: &Config) -> (JoinHandle<()>, Vec<JoinHandle
         dispatch: dispatch.clone(),
         within: config.sweep_within,
     };
+    let pulse = Pulse {
+        store: store.clone(),
+        roster: roster.clone(),
+        is_shared: config.redis.is_some(),
+    };
     let sweep = tokio::spawn(sweep.run(shared.stop.clone()));
     let others = vec![
         tokio::spawn(seats.run(shared.stop.clone())),
         tokio::spawn(shared.live.clone().run(store.clone())),
         tokio::spawn(end_revoked(registry.clone(), bus.subscribe())),
+        tokio::spawn(pulse.run(shared.stop.clone())),
+        tokio::spawn(metrics::upkeep()),
     ];
     (sweep, others)
 }

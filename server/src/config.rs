@@ -16,6 +16,7 @@ use probe_protocol::TargetPolicy;
 
 mod database;
 mod edge;
+mod metrics;
 mod reader;
 mod redis;
 mod variables;
@@ -130,6 +131,8 @@ pub struct Config {
     pub stop_within: Duration,
     /// How long a hub that stops, and has others beside it, takes to send its probes there.
     pub drain: Duration,
+    /// Where metrics and health are served, if at an address of their own.
+    pub metrics_address: Option<SocketAddr>,
     /// Filter of log lines.
     pub log_level: String,
     /// Shape of log lines.
@@ -198,6 +201,7 @@ impl Config {
         let sweep_seconds = reader.within("SWEEP_SECONDS", 2, 60);
         let stop_seconds = reader.within("STOP_SECONDS", 1, 600);
         let drain_seconds = reader.within("DRAIN_SECONDS", 0, 600);
+        let metrics_address = reader.metrics_address();
         let log_level = reader.log_level();
         let log_format = reader.word("LOG_FORMAT", LOG_FORMATS);
         Some(Self {
@@ -224,6 +228,7 @@ impl Config {
             sweep_within: Duration::from_secs(sweep_seconds?),
             stop_within: Duration::from_secs(stop_seconds?),
             drain: Duration::from_secs(drain_seconds?),
+            metrics_address,
             log_level: log_level?,
             log_format: log_format?,
             log_file: reader.path("LOG_FILE"),

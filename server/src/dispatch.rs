@@ -127,7 +127,11 @@ impl Dispatch {
         let offer = offers.try_get_or_insert(plan.id, || {
             let assign = plan.assign();
             let frame = HubFrame::Assign(assign.clone()).to_text()?.into();
-            Ok::<_, FrameError>(Arc::new(Offer { assign, frame }))
+            Ok::<_, FrameError>(Arc::new(Offer {
+                assign,
+                frame,
+                created_at: plan.created_at,
+            }))
         });
         match offer {
             Ok(offer) => Some(Down::Assign(offer.clone())),

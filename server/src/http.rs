@@ -11,13 +11,15 @@ use axum::{
     http::Request,
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
+    routing::get,
 };
 use ipnet::IpNet;
 use probe_protocol::TargetPolicy;
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::MapRequest;
-use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -43,6 +45,7 @@ use crate::{
     tokens::Tokens,
 };
 
+pub(crate) mod access;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod client;
@@ -53,6 +56,7 @@ pub(crate) mod events;
 pub(crate) mod headers;
 pub(crate) mod health;
 pub(crate) mod limits;
+pub(crate) mod metrics;
 pub(crate) mod old;
 pub(crate) mod operations;
 pub(crate) mod probes;
@@ -103,6 +107,8 @@ pub(crate) struct Shared {
     pub(crate) public_operations: bool,
     /// Whether everything may be deleted at once.
     pub(crate) is_expendable: bool,
+    /// Whether metrics are served at an address of their own.
+    pub(crate) metrics_elsewhere: bool,
     /// This process.
     pub(crate) instance: InstanceId,
     /// Cancelled when the hub stops.
@@ -128,7 +134,12 @@ impl Shared {
 
 /// Everything that is served, and its description.
 pub(crate) fn router(http: Http) -> Router {
-    let (router, mut api) = routes().split_for_parts();
+    let served = if http.metrics_elsewhere {
+        with_health()
+    } else {
+        routes()
+    };
+    let (router, mut api) = served.split_for_parts();
     describe_answers(&mut api);
     // Its validator would be somebody else's server.
     let documentation = SwaggerUi::new("/documentation")
@@ -148,7 +159,7 @@ pub(crate) fn router(http: Http) -> Router {
             http.clone(),
             headers::protect,
         ))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(middleware::from_fn(access::record))
         .with_state(http);
     // Around the router, because a layer of its own comes after it has looked at the path.
     Router::new().fallback_service(MapRequest::new(served, old::one_slash))
@@ -187,7 +198,24 @@ fn describe_answers(api: &mut utoipa::openapi::OpenApi) {
     }
 }
 
+/// What is served at METRICS_ADDRESS.
+pub(crate) fn watch_router(http: Http) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::show))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn(access::record))
+        .with_state(http)
+}
+
 fn routes() -> OpenApiRouter<Http> {
+    with_health().routes(routes!(metrics::show))
+}
+
+/// Without metrics, which may have an address of their own.
+fn with_health() -> OpenApiRouter<Http> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(users::register))
         .routes(routes!(users::log_in))
@@ -251,11 +279,6 @@ fn took_too_long() -> ApiError {
     ApiError::Busy("this took too long; try again")
 }
 
-/// The span of a request. The query stays out: it may hold a token.
-fn span<B>(request: &Request<B>) -> tracing::Span {
-    tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
-}
-
 fn panicked() -> ApiError {
     ApiError::Internal("a handler panicked".into())
 }
@@ -264,7 +287,7 @@ fn panicked() -> ApiError {
 pub(crate) async fn to_its_end<T: Send + 'static>(
     write: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, ApiError> {
-    tokio::spawn(write)
+    tokio::spawn(write.in_current_span())
         .await
         .map_err(|error| ApiError::Internal(error.to_string()))
 }

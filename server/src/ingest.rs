@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use crate::{
     bus::Bus,
+    metrics,
     registry::SessionHandle,
     store::{Clock, Report, Store, StoreError},
 };
@@ -211,6 +212,7 @@ impl Ingest {
 
 fn reject(to: &SessionHandle, operation: OperationId, code: ResultCode, reason: Rejection) {
     tracing::debug!(probe.id = %to.probe, operation.id = %operation, ?reason, "result rejected");
+    metrics::result_rejected(reason);
     to.tell(HubFrame::Rejected {
         operation,
         code,
@@ -229,6 +231,7 @@ where
     loop {
         match attempt().await {
             Err(StoreError::Unavailable(why)) => {
+                metrics::store_refused_reports();
                 tracing::error!(%why, "the store does not take reports; nothing is acknowledged meanwhile");
             }
             answer => return Some(answer),

@@ -44,7 +44,8 @@ const FULL_FOR: Duration = Duration::from_secs(60);
 /// Pause after an accept that failed, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who is let in, and how.
+/// Who is let in, and how; by default everybody, in plain HTTP.
+#[derive(Default)]
 pub(crate) struct Door {
     /// Most connections of one client, IPv6 by its network; `None` is as many as it likes.
     pub(crate) per_client: Option<NonZeroUsize>,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::extract::ws::Utf8Bytes;
+use chrono::{DateTime, Utc};
 use probe_protocol::{Assign, Close, HubFrame, OperationId, ProbeId, Target};
 use tokio::sync::{Notify, SetOnce, mpsc};
 
@@ -54,6 +55,8 @@ pub(crate) struct Offer {
     pub(crate) assign: Assign,
     /// The same as a frame of protocol version 1.
     pub(crate) frame: Utf8Bytes,
+    /// When the operation was created.
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 /// Reaches one session from anywhere.
@@ -171,6 +174,11 @@ impl SessionHandle {
     /// How many more frames fit while the queue stays half free for what is urgent.
     pub(crate) fn room(&self) -> usize {
         self.outbox.capacity().saturating_sub(OUTBOX / 2)
+    }
+
+    /// How many frames wait.
+    pub(crate) fn waiting(&self) -> usize {
+        OUTBOX.saturating_sub(self.outbox.capacity())
     }
 
     /// Tells the session to end.
@@ -335,6 +343,7 @@ mod tests {
             slow.tell(HubFrame::Time { sent: 0 });
         }
         other.tell(HubFrame::Time { sent: 0 });
+        assert_eq!((slow.waiting(), other.waiting()), (OUTBOX, 1));
         assert_eq!(slow_ends.stop.get(), Some(&Close::Slow));
         assert_eq!(other_ends.stop.get(), None);
     }

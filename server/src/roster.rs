@@ -9,6 +9,7 @@ use std::{
 };
 
 use probe_protocol::{Close, ProbeId};
+use tokio::time::Instant;
 
 use crate::{
     bus::InstanceId,
@@ -92,6 +93,11 @@ impl Roster {
         if place.is_some_and(|place| place.session > session) {
             handle.stop(Close::Replaced);
         }
+    }
+
+    /// Whether this instance hears what it says to others.
+    pub(crate) fn hears_itself(&self) -> bool {
+        !self.elsewhere().is_cut_off(Instant::now())
     }
 
     fn elsewhere(&self) -> MutexGuard<'_, Elsewhere> {

@@ -20,14 +20,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ingest::{Inbox, Incoming, Room, Said},
+    metrics,
     registry::{Down, SessionEnds, SessionHandle},
 };
 
 mod clock;
+mod outgoing;
 mod socket;
 pub(crate) mod socketio;
 pub(crate) mod v1;
 
+use outgoing::Out;
+pub(crate) use outgoing::Outgoing;
 use socket::is_too_big;
 pub(crate) use socket::{close_socket, configure};
 
@@ -62,6 +66,8 @@ pub(crate) enum Ended {
 pub(crate) trait Wire: Send {
     /// What the log calls it.
     const NAME: &str;
+    /// What metrics call it.
+    const KIND: &'static str;
     /// Whether a session whose place was taken by a newer one stays open, heard but not listened to.
     const OUTLIVES_ITS_SEAT: bool;
 
@@ -93,29 +99,6 @@ pub(crate) enum Heard {
     Binary(Bytes),
 }
 
-/// What a wire wants done, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Outgoing(VecDeque<Out>);
-
-#[derive(Debug)]
-enum Out {
-    Send(Message),
-    Report(DateTime<Utc>, Said),
-}
-
-impl Outgoing {
-    /// Sends a message.
-    pub(crate) fn send(&mut self, message: Message) {
-        self.0.push_back(Out::Send(message));
-    }
-
-    /// Reports something, after all messages before it have left. Its time is now: a probe plans by when an operation
-    /// reached it, so what leaves may not be dated later than that.
-    pub(crate) fn report(&mut self, said: Said) {
-        self.0.push_back(Out::Report(Utc::now(), said));
-    }
-}
-
 /// One probe's connection, ready to run.
 #[derive(Debug)]
 pub(crate) struct Session<W> {
@@ -131,6 +114,7 @@ pub(crate) struct Session<W> {
     /// Reports that are not answered yet.
     underway: TaskTracker,
     heard: Instant,
+    began: DateTime<Utc>,
 }
 
 /// What a step asks of the loop.
@@ -159,6 +143,7 @@ impl<W: Wire> Session<W> {
             said: VecDeque::new(),
             underway: TaskTracker::new(),
             heard: Instant::now(),
+            began: Utc::now(),
         }
     }
 
@@ -226,6 +211,9 @@ impl<W: Wire> Session<W> {
         while let Some(out) = self.out.0.pop_front() {
             match out {
                 Out::Report(at, said) => self.said.push_back((at, said)),
+                // What was created before has waited for the probe, and tells nothing of the hub.
+                Out::Left(created_at) if created_at < self.began => {}
+                Out::Left(created_at) => metrics::dispatched(W::KIND, created_at),
                 Out::Send(message) => {
                     if let end @ Turn::End(_) = self.send(message).await {
                         return end;

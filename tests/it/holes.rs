@@ -7,7 +7,7 @@ use tests::{Case, Trial};
 mod agents;
 mod doors;
 mod input;
-mod secrets;
+pub(crate) mod secrets;
 
 /// Longest the test of dangerous texts may take: it sends some hundreds of requests.
 const MANY_REQUESTS: Duration = Duration::from_secs(180);

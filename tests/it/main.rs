@@ -17,7 +17,9 @@ mod holes;
 mod importing;
 mod layers;
 mod life;
+mod logs;
 mod main_job;
+mod metrics;
 mod mongo;
 mod old_http;
 mod old_probes;
@@ -51,7 +53,9 @@ fn main() -> ExitCode {
         importing::trials(),
         layers::trials(),
         life::trials(),
+        logs::trials(),
         main_job::trials(),
+        metrics::trials(),
         mongo::trials(),
         old_http::trials(),
         old_probes::trials(),

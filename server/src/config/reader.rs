@@ -9,6 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 use probe_protocol::TargetPolicy;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{Environment, ResolveTargets, SecretKey, VARIABLES};
 
@@ -194,7 +195,16 @@ impl Reader {
     /// A filter of log lines.
     pub(super) fn log_level(&mut self) -> Option<String> {
         let text = self.text("LOG_LEVEL");
-        match tracing_subscriber::filter::Targets::from_str(&text) {
+        // To the library a word that is no level is a module, so a slip of the pen would silence everything.
+        let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+        let mut parts = text.split(',').map(str::trim);
+        if let Some(part) = parts.find(|part| !part.contains('=') && !is_level(part)) {
+            self.problems.push(format!(
+                "LOG_LEVEL: must be error, warn, info, debug or trace, also as module=level, not {part:?}"
+            ));
+            return None;
+        }
+        match Targets::from_str(&text) {
             Ok(_) => Some(text),
             Err(error) => {
                 self.problems.push(format!("LOG_LEVEL: {error}"));

@@ -24,6 +24,7 @@ fn nothing_set_is_a_development_hub() {
     assert_eq!(config.stop_grace, Duration::from_secs(300));
     assert_eq!(config.resolve_targets, ResolveTargets::Probe);
     assert_eq!(config.name_server, None);
+    assert_eq!(config.metrics_address, None);
     assert!(config.warnings().is_empty());
     // What is empty has its default, as in the example file.
     let empty: Vec<_> = VARIABLES.iter().map(|v| (v.name, "")).collect();
@@ -46,6 +47,7 @@ fn what_is_set_is_read() {
         ("STOP_GRACE_SECONDS", "0"),
         ("RESOLVE_TARGETS", "hub"),
         ("NAME_SERVER", "[2001:db8::53]:5353"),
+        ("METRICS_ADDRESS", "127.0.0.1:9464"),
     ])
     .unwrap();
     assert!(config.legacy_user_tokens);

@@ -146,6 +146,11 @@ pub const VARIABLES: &[Variable] = &[
         "seconds over which a stop with REDIS_URL spreads the closing of its probes' connections, 0 to 600; they come on top of STOP_SECONDS",
     ),
     variable(
+        "METRICS_ADDRESS",
+        "",
+        "address and port, as 127.0.0.1:9464, at which alone /metrics is then served, and /healthz and /readyz besides; unset is on HOST and PORT",
+    ),
+    variable(
         "LOG_LEVEL",
         "info",
         "error, warn, info, debug or trace; also per module, as in info,pladmed::session=debug",

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
-use super::{Http, error::ApiError};
+use super::{Http, access, error::ApiError};
 use crate::{domain::User, tokens::Named};
 
 /// A logged-in user, fresh from the store.
@@ -27,8 +27,9 @@ impl FromRequestParts<Http> for Caller {
             Named::Id(id) => http.store.user(id).await?,
             Named::Email(email) => http.store.credentials(email).await?.map(|(user, _)| user),
         };
-        user.map(Self)
-            .ok_or(ApiError::Unauthorized("the token's user does not exist"))
+        let user = user.ok_or(ApiError::Unauthorized("the token's user does not exist"))?;
+        access::about("user.id", user.id);
+        Ok(Self(user))
     }
 }
 

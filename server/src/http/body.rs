@@ -1,6 +1,6 @@
 //! Reads what requests carry: JSON bodies whatever their content type says, query parameters, idempotency keys, cursors.
 
-use std::{collections::HashMap, str::FromStr, time::Duration};
+use std::{collections::HashMap, fmt::Display, str::FromStr, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -8,13 +8,13 @@ use axum::{
     http::request::Parts,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use probe_protocol::UserId;
+use probe_protocol::{OperationId, ProbeId, UserId};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use super::error::ApiError;
+use super::{access, error::ApiError};
 use crate::{
     domain::{FieldError, Invalid},
     store::IdempotencyKey,
@@ -101,12 +101,33 @@ impl Idempotency {
 #[derive(Debug)]
 pub(crate) struct PathId<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathId<T> {
+impl<S: Send + Sync, T: FromStr + Logged> FromRequestParts<S> for PathId<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        path_part(parts, state, "id").await.map(Self)
+        let id: T = path_part(parts, state, "id").await?;
+        access::about(T::FIELD, id);
+        Ok(Self(id))
     }
+}
+
+/// An identifier and the field that shows it in the log.
+pub(crate) trait Logged: Copy + Display {
+    /// The field.
+    const FIELD: &'static str;
+}
+
+impl Logged for OperationId {
+    const FIELD: &'static str = "operation.id";
+}
+
+impl Logged for ProbeId {
+    const FIELD: &'static str = "probe.id";
+}
+
+impl Logged for UserId {
+    /// Not `user.id`, which is who asks.
+    const FIELD: &'static str = "account.id";
 }
 
 /// The number of a result in a path.

@@ -15,6 +15,7 @@ use crate::{
     bus::Event,
     domain::{Agent, Holdings},
     ingest::Inbox,
+    metrics::{self, OpenSession},
     registry::{Down, Seat, SessionHandle},
     session::{self, Ended, Session, Wire},
     store::Settled,
@@ -101,9 +102,11 @@ async fn serve<W: Wire>(
     let offers = settled.offers.iter();
     first.extend(offers.filter_map(|plan| http.dispatch.offer(plan)));
     tracing::info!(probe.id = %probe, session = connection.0, wire = W::NAME, "probe connected");
+    let open = OpenSession::of(W::KIND);
     let session = Session::new(socket, wire(&handle), handle, ends, inbox);
     let ended = session.run(first, linger(&http, seat)).await;
-    log_end(claims, connection.0, ended);
+    drop(open);
+    log_end::<W>(claims, connection.0, ended);
 }
 
 /// How long a session stays that lost its place to a newer one: until the hub stops or the place is free again, which it
@@ -128,6 +131,7 @@ async fn linger(http: &Http, seat: Seat) {
 /// Says goodbye to a probe that gets no session.
 async fn refuse<W: Wire>(socket: &mut WebSocket, claims: ProbeClaims, close: Close) {
     tracing::info!(probe.id = %claims.identifier, code = close.code(), "probe refused: {}", close.word());
+    metrics::hello_failed(W::KIND, close.word());
     let (code, reason) = W::goodbye(close);
     session::close_socket(socket, code, reason).await;
 }
@@ -151,15 +155,20 @@ fn first(http: &Http, handle: &SessionHandle, settled: &Settled) -> Vec<Down> {
     [welcome].into_iter().chain(cancel).map(Down::Say).collect()
 }
 
-fn log_end(claims: ProbeClaims, session: u64, ended: Ended) {
+fn log_end<W: Wire>(claims: ProbeClaims, session: u64, ended: Ended) {
     let probe = claims.identifier;
     match ended {
         Ended::ByHub(close) => {
             tracing::info!(probe.id = %probe, session, code = close.code(), "probe session closed: {}", close.word());
+            metrics::session_closed(W::KIND, close);
         }
-        Ended::ByProbe => tracing::info!(probe.id = %probe, session, "probe disconnected"),
+        Ended::ByProbe => {
+            tracing::info!(probe.id = %probe, session, "probe disconnected");
+            metrics::session_left(W::KIND);
+        }
         Ended::TooBig => {
             tracing::warn!(probe.id = %probe, session, "probe sent a frame that is too long");
+            metrics::session_said_too_much(W::KIND);
         }
     }
 }

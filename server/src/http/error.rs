@@ -121,7 +121,8 @@ impl ApiError {
         }
     }
 
-    fn code(&self) -> &'static str {
+    /// Which error, for programs; the same text for ever.
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::MalformedBody(_) => "malformed_body",
             Self::BodyTooLarge(_) => "body_too_large",

@@ -14,7 +14,7 @@ use utoipa::{
 };
 
 use super::{
-    Http,
+    Http, access,
     auth::Caller,
     body::{Idempotency, JsonBody, Page, Params, PathId},
     error::{ApiError, LeftOutView, Problem},
@@ -270,6 +270,7 @@ pub(crate) async fn open(
     let created = http.launch.run(user.id, order, key).await?;
     if let Created::New(opened) = &created {
         let plan = &opened.operation.plan;
+        access::about("operation.id", plan.id);
         tracing::info!(operation.id = %plan.id, user.id = %user.id, kind = %plan.kind, probes = opened.probes.len(),
             credits = opened.operation.charged, "operation created");
     }

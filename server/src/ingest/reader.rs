@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Answer, BATCH, Incoming, Queued, Read, Said, reject, retry};
 use crate::{
-    decode,
+    decode, metrics,
     store::{Brief, Clock, NewResult, Report, Store, StoreError, What},
 };
 
@@ -150,7 +150,10 @@ fn read(queued: Queued, brief: Option<Brief>) -> Read {
     let (operation, what) = match said {
         Said::Delivered(operation) => (operation, What::Delivered),
         Said::Claimed(operation) => (operation, What::Claimed),
-        Said::Unusable => (OperationId::NONE, What::Unusable),
+        Said::Unusable => {
+            metrics::result_unusable();
+            (OperationId::NONE, What::Unusable)
+        }
         Said::Accepted(operation) => (operation, What::Accepted),
         Said::Refused(operation, reason) => (operation, What::Refused(reason)),
         Said::Finished(operation) => (operation, What::Finished),

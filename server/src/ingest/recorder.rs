@@ -1,6 +1,6 @@
 //! Second task of ingest: one transaction a batch; then the answers, then the announcements.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use probe_protocol::{HubFrame, OperationId, ResultCode};
 use tokio::sync::mpsc;
@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, Read, reject, retry};
 use crate::{
     bus::{Bus, Event, Recorded},
+    metrics,
     registry::{Down, SessionHandle},
-    store::{NewResult, Outcome, Report, ResultRow, Store, Verdict, What},
+    store::{NewResult, Outcome, Report, ResultRow, Store, Stored, Verdict, What},
 };
 
 /// Makes reports durable and says so.
@@ -52,7 +53,7 @@ impl Recorder {
         // The next part is the last one.
         let mut parts = vec![reports];
         while let Some(part) = parts.pop() {
-            match retry(&self.abandon, || self.store.record(part.clone())).await? {
+            match retry(&self.abandon, || self.commit(part.clone())).await? {
                 Ok(done) => outcomes.extend(done.into_iter().map(Some)),
                 Err(error) => match &part[..] {
                     [] => {}
@@ -72,16 +73,25 @@ impl Recorder {
         Some(outcomes)
     }
 
+    async fn commit(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>> {
+        let (count, begun) = (reports.len(), Instant::now());
+        let outcomes = self.store.record(reports).await?;
+        metrics::committed(count, begun.elapsed());
+        Ok(outcomes)
+    }
+
     /// Announces what a report changed and notes what its probe is to hear.
     fn settle(&self, from: &SessionHandle, report: &Report, outcome: Outcome, acks: &mut Acks) {
         let operation = report.operation;
         match (&report.what, outcome.verdict) {
             (What::Result(result), Verdict::New { seq }) => {
+                metrics::result_stored();
                 acks.stored(from, operation, result.code.clone());
                 self.announce(report, result, seq);
             }
             (What::Result(result), Verdict::Duplicate) => {
-                acks.stored(from, operation, result.code.clone())
+                metrics::result_repeated();
+                acks.stored(from, operation, result.code.clone());
             }
             (What::Result(result), Verdict::Rejected(reason)) => {
                 reject(from, operation, result.code.clone(), reason);

@@ -133,7 +133,8 @@ impl Elsewhere {
         self.heard_myself = Some(now);
     }
 
-    fn is_cut_off(&self, now: Instant) -> bool {
+    /// Whether this instance has not heard its own words for too long.
+    pub(super) fn is_cut_off(&self, now: Instant) -> bool {
         let heard = self.heard_myself;
         heard.is_none_or(|heard| now.duration_since(heard) > CUT_OFF_AFTER)
     }

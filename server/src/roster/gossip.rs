@@ -13,7 +13,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Roster, elsewhere::Todo};
-use crate::bus::{Bus, Gossip, InstanceId, SeatNote, To};
+use crate::{
+    bus::{Bus, Gossip, InstanceId, SeatNote, To},
+    metrics,
+};
 
 /// How often an instance says that it is there.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -35,6 +38,8 @@ pub(crate) struct Talk {
     me: InstanceId,
     /// Number of the last change that was told.
     number: u64,
+    /// When it said first that it is there without having heard it since.
+    beat_at: Option<Instant>,
 }
 
 impl Talk {
@@ -45,6 +50,7 @@ impl Talk {
             bus,
             me,
             number: 0,
+            beat_at: None,
         }
     }
 
@@ -83,8 +89,9 @@ impl Talk {
         self.bus.tell(To::Everyone, Gossip::Goodbye);
     }
 
-    fn beat(&self) {
+    fn beat(&mut self) {
         let number = self.number;
+        self.beat_at.get_or_insert_with(Instant::now);
         self.bus.tell(To::Everyone, Gossip::Beat { number });
     }
 
@@ -93,9 +100,12 @@ impl Talk {
         self.bus.tell(To::Everyone, Gossip::Ask { round });
     }
 
-    fn hear(&self, from: InstanceId, gossip: Gossip) {
+    fn hear(&mut self, from: InstanceId, gossip: Gossip) {
         let now = Instant::now();
         if from == self.me {
+            if let (Gossip::Beat { .. }, Some(said_at)) = (&gossip, self.beat_at.take()) {
+                metrics::bus_came_round(said_at.elapsed());
+            }
             return self.roster.elsewhere().hear_myself(now);
         }
         if let Gossip::Ask { round } = gossip {

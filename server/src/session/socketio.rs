@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Ended, Heard, Outgoing, Wire};
 use crate::{
     ingest::Said,
+    metrics,
     names::Names,
     registry::{Down, SessionHandle},
 };
@@ -123,6 +124,7 @@ fn acknowledge(ack: Option<i64>, operation: Option<String>, out: &mut Outgoing) 
 
 impl Wire for SocketIo {
     const NAME: &str = "socket.io";
+    const KIND: &'static str = metrics::OLD;
     /// It knows no close codes and comes back a second after any close.
     const OUTLIVES_ITS_SEAT: bool = true;
 

@@ -10,6 +10,7 @@ use super::{Ended, Heard, Outgoing, Wire, clock::ClockFilter};
 use crate::{
     domain::lifecycle::short_reason,
     ingest::Said,
+    metrics,
     registry::{Down, SessionHandle},
 };
 
@@ -94,6 +95,7 @@ fn say(frame: &HubFrame, out: &mut Outgoing) {
 
 impl Wire for V1 {
     const NAME: &str = "v1";
+    const KIND: &'static str = metrics::V1;
     /// Its close code says that it must not come back.
     const OUTLIVES_ITS_SEAT: bool = false;
 
@@ -101,6 +103,7 @@ impl Wire for V1 {
         match down {
             Down::Assign(offer) => {
                 out.send(Message::Text(offer.frame.clone()));
+                out.operation_left(offer.created_at);
                 out.report(Said::Delivered(offer.assign.operation));
             }
             Down::Say(frame) => say(&frame, out),

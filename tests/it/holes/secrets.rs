@@ -119,6 +119,8 @@ const NEW: &str = "New-horse-staple-7";
 const WRONG: &str = "Wrong-horse-battery-9";
 const WEAK: &str = "weak-horse-refused";
 const MORE: &str = "More-horses-please-5";
+/// What [`use_accounts`] says.
+pub(crate) const PASSWORDS: &[&str] = &[NEW, WRONG, WEAK];
 
 pub(super) async fn s9_no_secret_reaches_a_log() {
     let mut hub = Hub::start_with(&[("SECRET_KEY", KEY), ("LOG_LEVEL", "trace")]).await;
@@ -142,7 +144,7 @@ pub(super) async fn s9_no_secret_reaches_a_log() {
 }
 
 /// Registers and logs in, well and badly: a user's token, the superuser's, and a forged one.
-async fn use_accounts(hub: &Hub) -> Vec<String> {
+pub(crate) async fn use_accounts(hub: &Hub) -> Vec<String> {
     let old = OldApi::new(hub);
     let _ = old.register("ben@example.org", NEW).await.expect_old(201);
     let answer = old.log_in("ben@example.org", NEW).await.expect_old(200);
@@ -171,7 +173,7 @@ async fn use_accounts(hub: &Hub) -> Vec<String> {
 
 /// Registers a probe and connects it in both protocols, with its token in the header and in the query, and with a
 /// forged one; both tokens.
-async fn use_probe(hub: &Hub, user: &str) -> Vec<String> {
+pub(crate) async fn use_probe(hub: &Hub, user: &str) -> Vec<String> {
     let old = OldApi::new(hub).with_token(user);
     let place = json!({"location": {"longitude": 1, "latitude": 2}});
     let made = old.post("/probes", &place).await.expect_old(201);

@@ -9,7 +9,7 @@ use super::{
     servers::{Servers, again, in_time},
     wire::{Body, Channels, Message},
 };
-use crate::bus::InstanceId;
+use crate::{bus::InstanceId, metrics};
 
 /// Bytes of one pipeline: enough to share a round trip, few enough to be written in time on a slow line.
 const PIPELINE_BYTES: usize = 1 << 20;
@@ -28,6 +28,7 @@ impl Writer {
         loop {
             let waiting = self.queue.take().await;
             if waiting.lost > 0 {
+                metrics::bus_lost(waiting.lost);
                 tracing::warn!(
                     lost = waiting.lost,
                     "Redis is too slow: messages to other hubs were lost"

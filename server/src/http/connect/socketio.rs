@@ -24,9 +24,10 @@ use super::{
 use crate::{
     domain::{Agent, Holdings, Invalid},
     ingest::Inbox,
+    metrics,
     registry::SessionHandle,
     session::{
-        self,
+        self, Wire as _,
         socketio::{self, SocketIo},
     },
 };
@@ -51,6 +52,16 @@ pub(super) async fn connect(
     State(http): State<Http>,
     headers: HeaderMap,
     Query(asked): Query<Asked>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgraded = let_in(http, headers, asked, upgrade).await;
+    upgraded.inspect_err(|error| metrics::hello_failed(SocketIo::KIND, error.code()))
+}
+
+async fn let_in(
+    http: Http,
+    headers: HeaderMap,
+    asked: Asked,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     if asked.engine_io.as_deref() != Some(ENGINE_IO) {
@@ -104,7 +115,14 @@ async fn greet(http: Http, arrival: Arrival, mut socket: WebSocket, inbox: Inbox
         () = http.stop.cancelled() => return refuse::<SocketIo>(&mut socket, arrival.claims, Close::Restart).await,
     };
     // Who goes away or talks of something else before it has connected is nobody to say goodbye to.
-    let Ok(Some(())) = heard else { return };
+    let failed = match heard {
+        Ok(Some(())) => None,
+        Ok(None) => Some("went_away"),
+        Err(_) => Some(Close::HelloTimeout.word()),
+    };
+    if let Some(reason) = failed {
+        return metrics::hello_failed(SocketIo::KIND, reason);
+    }
     let names = http.names.clone();
     let wire = |handle: &SessionHandle| SocketIo::new(handle.clone(), names);
     serve(http, arrival, socket, inbox, wire).await;

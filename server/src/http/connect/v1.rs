@@ -18,8 +18,9 @@ use super::{
 use crate::{
     domain::{Agent, Holdings, Invalid},
     ingest::Inbox,
+    metrics,
     registry::SessionHandle,
-    session::{self, v1::V1},
+    session::{self, Wire as _, v1::V1},
     tokens::ProbeClaims,
 };
 
@@ -29,6 +30,16 @@ const LONGEST_AGENT: usize = 100;
 /// Upgrades a probe's request, if its token is good.
 pub(super) async fn connect(
     State(http): State<Http>,
+    headers: HeaderMap,
+    params: Params,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgraded = let_in(http, headers, params, upgrade).await;
+    upgraded.inspect_err(|error| metrics::hello_failed(V1::KIND, error.code()))
+}
+
+async fn let_in(
+    http: Http,
     headers: HeaderMap,
     mut params: Params,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -59,7 +70,7 @@ async fn greet(http: Http, claims: ProbeClaims, mut socket: WebSocket, inbox: In
     };
     let hello = match heard {
         Ok(hello) => hello,
-        Err(None) => return,
+        Err(None) => return metrics::hello_failed(V1::KIND, "went_away"),
         Err(Some(close)) => return refuse::<V1>(&mut socket, claims, close).await,
     };
     let arrival = Arrival {

@@ -130,6 +130,7 @@ impl Handover {
             let assign = &current.offer.assign;
             let payload = order::payload(assign, &current.targets, Utc::now());
             out.send(packet::event(assign.kind.as_str(), &payload, ack));
+            out.operation_left(current.offer.created_at);
             current.step = Step::Sent {
                 ack,
                 overdue_at: Some(Instant::now() + ANSWER_WITHIN),

@@ -46,6 +46,7 @@ fn offer_of(number: u32, kind: Kind, params: Value, targets: &[&str]) -> Arc<Off
     Arc::new(Offer {
         assign,
         frame: String::new().into(),
+        created_at: Utc::now(),
     })
 }
 
@@ -61,8 +62,9 @@ fn number(operation: OperationId) -> u32 {
     u32::from_str_radix(&operation.to_string(), 16).unwrap()
 }
 
-fn read(out: Out) -> Did {
-    match out {
+fn read(out: Out) -> Option<Did> {
+    Some(match out {
+        Out::Left(_) => return None,
         Out::Send(Message::Text(text)) => {
             let (ack, event) = text.strip_prefix("42").unwrap().split_once('[').unwrap();
             let event: Value = serde_json::from_str(&format!("[{event}")).unwrap();
@@ -73,7 +75,7 @@ fn read(out: Out) -> Did {
         Out::Report(_, Said::Accepted(operation)) => Accepted(number(operation)),
         Out::Report(_, Said::Refused(operation, reason)) => Refused(number(operation), reason),
         other => panic!("{other:?}"),
-    }
+    })
 }
 
 impl Desk {
@@ -88,7 +90,7 @@ impl Desk {
     }
 
     fn did(&mut self) -> Vec<Did> {
-        self.out.0.drain(..).map(read).collect()
+        self.out.0.drain(..).filter_map(read).collect()
     }
 
     fn offer(&mut self, offer: Arc<Offer>) -> Vec<Did> {

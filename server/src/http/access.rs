@@ -1,0 +1,82 @@
+//! What is known of every request: its name, who asked about what, how it ended and when. One line of the log and one
+//! count for each; the query stays out of both, for it may hold a token.
+
+use std::{fmt::Display, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::Response,
+};
+use tracing::{Instrument as _, Span, field};
+use uuid::Uuid;
+
+use crate::metrics;
+
+/// Carries a request's name from proxy to hub and back to the client.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest name that is taken from a client, bytes: any usual one fits, a token does not.
+const LONGEST_ID: usize = 64;
+/// Stands for a path that nothing is served at.
+const NO_ROUTE: &str = "none";
+
+/// Names a request, has it answered, and notes how.
+pub(super) async fn record(request: Request, next: Next) -> Response {
+    let (id, header) = name(request.headers());
+    let method = word(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    // Of the highest level, so that whatever is logged of the request has its name.
+    let span = tracing::error_span!(
+        "request", request.id = %id, method, path = request.uri().path(),
+        user.id = field::Empty, account.id = field::Empty, probe.id = field::Empty, operation.id = field::Empty,
+    );
+    let began = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let (took, status) = (began.elapsed(), response.status());
+    let latency_ms = took.as_micros() as f64 / 1000.0;
+    span.in_scope(|| {
+        let status = status.as_u16();
+        tracing::debug!(status, latency_ms, "request answered");
+    });
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    metrics::answered(method, route, status.as_u16(), took);
+    response.headers_mut().insert(REQUEST_ID, header);
+    response
+}
+
+/// Notes in the log what the request that is answered now is about.
+pub(super) fn about(field: &'static str, id: impl Display) {
+    Span::current().record(field, field::display(id));
+}
+
+/// The client's name for a request, if it is short and harmless, else a new one; also as a header.
+fn name(headers: &HeaderMap) -> (String, HeaderValue) {
+    let is_harmless = |c: u8| c.is_ascii_alphanumeric() || b"-_.:".contains(&c);
+    let given = headers.get(REQUEST_ID).filter(|value| {
+        let bytes = value.as_bytes();
+        (1..=LONGEST_ID).contains(&bytes.len()) && bytes.iter().copied().all(is_harmless)
+    });
+    if let Some(header) = given
+        && let Ok(id) = header.to_str()
+    {
+        return (id.to_owned(), header.clone());
+    }
+    let id = Uuid::new_v4().simple().to_string();
+    let header = HeaderValue::from_str(&id);
+    // Hexadecimal digits are a good header.
+    (id, header.unwrap_or(HeaderValue::from_static("")))
+}
+
+/// The methods that are served; clients may make up others without end.
+fn word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
