@@ -1,6 +1,6 @@
 //! `pladmed seed` and `pladmed reset`: a world to play with, and its end.
 
-use tests::{FakeProbe, TestUser, Trial};
+use tests::{FakeProbe, Hub, TestUser, Trial};
 
 use super::bench::{Home, done, in_both};
 use crate::copying::bench::refused;
@@ -51,6 +51,12 @@ async fn a_seeded_world_keeps_every_promise(home: Home) {
     assert_eq!(snapshot.number(unmeasured), 0);
     // It goes on as it was told.
     let hub = home.hub("development").await;
+    everybody_comes_in(&hub, &said).await;
+    home.snapshot().await.check();
+}
+
+/// With what the command said.
+async fn everybody_comes_in(hub: &Hub, said: &str) {
     let password = said.split_whitespace().nth(5).expect("a password");
     let admin = TestUser::log_in(hub.api(), "admin@example.org", password).await;
     let me = admin.api.get("/api/v1/users/me").await.expect(200);
@@ -73,9 +79,8 @@ async fn a_seeded_world_keeps_every_promise(home: Home) {
         .collect();
     assert_eq!(tokens.len(), 6, "{said}");
     for token in tokens {
-        let _probe = FakeProbe::connect(&hub, token).await;
+        let _probe = FakeProbe::connect(hub, token).await;
     }
-    home.snapshot().await.check();
 }
 
 async fn only_what_is_empty_is_seeded(home: Home) {
