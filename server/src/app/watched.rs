@@ -52,7 +52,7 @@ impl Watched {
         let (listener, address) = bind("METRICS_ADDRESS", address).await?;
         tracing::info!(%address, "metrics and health are served");
         let router = http::watch_router(http.clone());
-        let (door, patience) = (Door::default(), LAST_ANSWERS_WITHIN);
+        let (door, patience) = (listener::Door::default(), LAST_ANSWERS_WITHIN);
         let server = listener::serve(listener, door, router, stop.clone(), patience);
         let server = Some(tokio::spawn(server));
         Ok(Self { stop, server })
