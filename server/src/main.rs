@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use pladmed::{App, AppError, Config, ConfigError};
 use tokio::signal::unix::{SignalKind, signal};
 
+mod healthcheck;
 mod progress;
 
 use progress::Progress;
@@ -61,6 +62,8 @@ enum Command {
     Import(Import),
     /// Check the settings and show what each variable does.
     CheckConfig,
+    /// Ask the hub that runs here with these settings whether it is ready; exit code 0 when it is, else 1.
+    Healthcheck,
     /// Print the description of the HTTP API (OpenAPI 3.1, JSON).
     Openapi,
 }
@@ -153,6 +156,8 @@ enum Failure {
     Io(#[from] io::Error),
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Unwell(#[from] healthcheck::Unwell),
 }
 
 fn main() -> ExitCode {
@@ -169,6 +174,10 @@ fn main() -> ExitCode {
         Command::Copy(Copy { from, to }) => copy(&from, &to),
         Command::Import(arguments) => config().and_then(|config| import(&config, &arguments)),
         Command::CheckConfig => check_config(),
+        Command::Healthcheck => config().and_then(|config| {
+            healthcheck::ask(config.host, config.port)?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Openapi => print_openapi(),
     };
     done.unwrap_or_else(|failure| {

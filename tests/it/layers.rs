@@ -75,6 +75,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "views",
         ],
     ),
+    ("healthcheck", &[]),
     ("ingest", &["bus", "decode", "registry", "store"]),
     ("launch", &["bus", "dispatch", "domain", "roster", "store"]),
     ("lib", &["app", "config", "http", "telemetry", "transfer"]),
