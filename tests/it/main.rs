@@ -8,6 +8,7 @@ mod browser;
 mod copying;
 mod delivery;
 mod demo;
+mod docker;
 mod docs;
 mod errors;
 mod forgetting;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         copying::trials(),
         delivery::trials(),
         demo::trials(),
+        docker::trials(),
         docs::trials(),
         errors::trials(),
         forgetting::trials(),
