@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo run test chaos bench lint fmt doc openapi picture install-tools check-tools clean
+.PHONY: help demo run start debug logs stop test chaos bench lint fmt doc openapi picture install-tools check-tools clean
 
 CARGO ?= cargo
 # Of chaos.
@@ -20,6 +20,19 @@ demo: ## start a hub and a probe, measure this machine, show results (ARGS="--he
 run: ## start the hub alone: port 5000, data in ./data, settings from .env_server if there
 	@$(CARGO) build --workspace --bins --locked
 	@if [ -f .env_server ]; then set -a; . ./.env_server; set +a; fi; exec $(CARGO) run --quiet --locked --bin pladmed -- serve
+
+start: ## build and start a platform in Docker, wait until it is healthy, say where it is (HUBS=2 HTTPS_PORT=443)
+	@docker/start
+
+debug: ## the same, then follow the logs
+	@docker/start
+	@exec docker/compose logs --follow --tail 100
+
+logs: ## follow the logs of the platform in Docker (ARGS="hub" for one service)
+	@exec docker/compose logs --follow --tail 200 $(ARGS)
+
+stop: ## stop the platform in Docker; data stays
+	@docker/compose stop
 
 test: install-tools ## install what the tests need, then run all of them
 	@echo "==> building the programs that the tests start"

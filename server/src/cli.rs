@@ -12,6 +12,7 @@ use pladmed::{AppError, Config, ConfigError};
 mod backup;
 mod check_config;
 mod copy;
+mod healthcheck;
 mod import;
 mod migrate;
 mod pages;
@@ -106,6 +107,8 @@ enum Command {
     Restore(restore::Restore),
     /// Check the settings and show what each variable does.
     CheckConfig,
+    /// Ask the hub that runs here with these settings whether it is ready; exit code 0 when it is, else 1.
+    Healthcheck,
     /// Print the description of the HTTP API (OpenAPI 3.1, JSON).
     Openapi {
         /// As a collection for Postman (format v2.1.0) instead.
@@ -129,6 +132,8 @@ enum Failure {
     Io(#[from] io::Error),
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Unwell(#[from] healthcheck::Unwell),
     /// Somebody was asked and said no.
     #[error("nothing was done")]
     Declined,
@@ -152,6 +157,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::CheckConfig => check_config::run(),
+        Command::Healthcheck => healthcheck::run(),
         Command::Openapi { postman: false } => pages::print(pladmed::openapi),
         Command::Openapi { postman: true } => pages::print(pladmed::postman),
         Command::Parameters => pages::print(pladmed::parameters),

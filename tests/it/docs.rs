@@ -17,6 +17,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Case::new("it::docs::the_readme_names_every_target")
             .run(async || the_readme_names_every_target()),
+        Case::new("it::docs::the_docker_page_names_every_setting")
+            .run(async || the_docker_page_names_every_setting()),
         Case::new("it::docs::the_api_page_names_every_error")
             .run(async || the_api_page_names_every_error()),
         Case::new("it::docs::the_api_page_names_every_endpoint")
@@ -66,6 +68,32 @@ fn the_readme_names_every_target() {
         .filter_map(|cells| Some((bare(cells.first()?).strip_prefix("make ")?, *cells.get(1)?)))
         .collect();
     assert_eq!(shown, targets);
+}
+
+fn the_docker_page_names_every_setting() {
+    // What compose.yaml asks for, as ${NAME:-default} or ${NAME:?why}; where the files are is no setting.
+    let compose = file("docker/compose.yaml");
+    let asked: BTreeSet<&str> = compose
+        .split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split(':').next())
+        .filter(|name| *name != "ENV_DIR")
+        .collect();
+    assert!(asked.contains("HUBS"), "{asked:?}");
+    let example = file(".env_database.example");
+    let offered: BTreeSet<&str> = example
+        .lines()
+        .filter_map(|line| Some(line.trim_start_matches('#').split_once('=')?.0))
+        .filter(|name| !name.contains(' '))
+        .collect();
+    assert_eq!(offered, asked);
+    let page = file("docker/README.md");
+    let shown: BTreeSet<&str> = rows(page.split_once("## Settings").expect("settings").1)
+        .flat_map(|cells| cells[0].split(", ").map(bare).collect::<Vec<_>>())
+        // Of the script that starts it.
+        .filter(|name| !["START_SECONDS", "IMAGES"].contains(name))
+        .collect();
+    assert_eq!(shown, asked);
 }
 
 fn the_api_page_names_every_error() {
@@ -161,6 +189,7 @@ fn links_lead_somewhere() {
         "docs/protocol.md",
         "docs/moving.md",
         "docs/parameters.md",
+        "docker/README.md",
     ] {
         let text = file(page);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);

@@ -8,6 +8,7 @@ mod browser;
 mod copying;
 mod delivery;
 mod demo;
+mod docker;
 mod docs;
 mod edge;
 mod errors;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         copying::trials(),
         delivery::trials(),
         demo::trials(),
+        docker::trials(),
         docs::trials(),
         edge::trials(),
         errors::trials(),

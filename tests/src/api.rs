@@ -3,8 +3,10 @@
 use std::{sync::Once, time::Duration};
 
 use bytes::Bytes;
-use reqwest::{Certificate, Client, Method, RequestBuilder, header::HeaderMap};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
+
+use crate::trust::Trust;
 
 /// Longest an answer may take: longer than the hub's own limit.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
@@ -35,31 +37,28 @@ impl Api {
     /// When no client can be made.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        static CRYPTO: Once = Once::new();
-        // The client wants a provider even for plain HTTP. An error means that someone set one up before.
-        CRYPTO.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let client = Client::builder()
-            .no_proxy()
-            .build()
-            .expect("an HTTP client");
-        Self {
-            base: base.to_owned(),
-            client,
-            token: None,
-        }
+        set_up_crypto();
+        Self::by(base, Client::builder())
     }
 
-    /// Speaks to the hub at a URL by TLS, and trusts the certificates that this one, in PEM, signed.
+    /// The same with TLS, trusting like this.
     ///
     /// # Panics
     /// When no client can be made.
     #[must_use]
-    pub fn trusting(base: &str, ca: &[u8]) -> Self {
-        let mut api = Self::new(base);
-        let ca = Certificate::from_pem(ca).expect("a certificate");
-        let client = Client::builder().no_proxy().tls_certs_only([ca]);
-        api.client = client.build().expect("an HTTP client");
-        api
+    pub fn trusting(base: &str, trust: &Trust) -> Self {
+        Self::by(
+            base,
+            Client::builder().tls_backend_preconfigured(trust.config()),
+        )
+    }
+
+    fn by(base: &str, client: ClientBuilder) -> Self {
+        Self {
+            base: base.to_owned(),
+            client: client.no_proxy().build().expect("an HTTP client"),
+            token: None,
+        }
     }
 
     /// The same with a token.
@@ -105,6 +104,13 @@ impl Api {
     pub async fn delete(&self, path: &str) -> Answer {
         must(self.request(Method::DELETE, path)).await
     }
+}
+
+/// Picks a provider of cryptography, which clients want even for plain HTTP.
+pub(crate) fn set_up_crypto() {
+    static CRYPTO: Once = Once::new();
+    // An error means that someone set one up before.
+    CRYPTO.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
 /// Sends a request; an error where the hub is away.

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     hub::Hub,
+    trust::Trust,
     wait::{SOON, within},
 };
 
@@ -124,7 +125,21 @@ impl OldProbe {
     /// # Panics
     /// When the hub does not open a session.
     pub async fn connect_as(hub: &Hub, knock: &Knock) -> Self {
-        let mut socket = OldSocket::open(&hub.url(), knock).await.expect("a session");
+        let socket = OldSocket::open(&hub.url(), knock).await;
+        Self::join(socket.expect("a session")).await
+    }
+
+    /// Connects with TLS an agent with its usual credits that holds nothing.
+    ///
+    /// # Panics
+    /// When no session opens at this URL.
+    pub async fn connect_trusting(url: &str, token: &str, trust: &Trust) -> Self {
+        let knock = Knock::new(token, USUAL_CREDITS, 0);
+        let socket = OldSocket::open_trusting(url, &knock, trust).await;
+        Self::join(socket.expect("a session")).await
+    }
+
+    async fn join(mut socket: OldSocket) -> Self {
         let open = socket.opened().await;
         socket.join().await;
         // The answer to a ping, by which the hub knows that somebody is there.

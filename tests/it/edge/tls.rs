@@ -4,14 +4,10 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::tls::TlsInfo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 use services::{Certificates, certificates};
 use tempfile::TempDir;
 use tests::{
-    Agent, Api, Case, Hub, TestUser, Trial, eventually,
+    Agent, Api, Case, Hub, TestUser, Trial, Trust, eventually,
     hub::PASSWORD,
     orders,
     wait::{SOON, within},
@@ -22,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+    MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{Message, client::IntoClientRequest as _},
 };
 
@@ -77,19 +73,20 @@ impl Secure {
         }
     }
 
-    fn ca(&self) -> Vec<u8> {
-        fs::read(&self.files.ca).expect("the CA's certificate")
+    /// Trust in its CA.
+    fn trust(&self) -> Trust {
+        Trust::in_certificate(&fs::read_to_string(&self.files.ca).expect("the CA's certificate"))
     }
 
     fn api(&self) -> Api {
-        Api::trusting(&self.url, &self.ca())
+        Api::trusting(&self.url, &self.trust())
     }
 
     /// The certificate that a new connection gets.
     async fn shown(&self) -> Vec<u8> {
-        let ca = reqwest::Certificate::from_pem(&self.ca()).expect("a certificate");
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([ca]);
-        let client = client.tls_info(true).build().expect("a client");
+        let client = reqwest::Client::builder().tls_backend_preconfigured(self.trust().config());
+        let client = client.no_proxy().tls_info(true);
+        let client = client.build().expect("a client");
         let answer = client.get(format!("{}/healthz", self.url)).send();
         let answer = within(SOON, "an answer", answer).await.expect("an answer");
         let info = answer.extensions().get::<TlsInfo>();
@@ -118,21 +115,12 @@ impl Secure {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Trusts the hub's CA.
-fn trusting(secure: &Secure) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(&secure.files.ca).expect("a certificate");
-    roots.add(ca).expect("a root");
-    let config = ClientConfig::builder().with_root_certificates(roots);
-    Arc::new(config.with_no_client_auth())
-}
-
 /// A connection that has nothing but shaken hands.
 async fn handshaken(secure: &Secure) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(secure.hub.address()).await;
     let name = "localhost".try_into().expect("a name");
-    let connecting =
-        TlsConnector::from(trusting(secure)).connect(name, stream.expect("a connection"));
+    let connector = TlsConnector::from(Arc::new(secure.trust().config()));
+    let connecting = connector.connect(name, stream.expect("a connection"));
     within(SOON, "a handshake", connecting)
         .await
         .expect("a handshake")
@@ -147,7 +135,7 @@ async fn old_socket(secure: &Secure, token: &str) -> Socket {
         let headers = request.headers_mut();
         headers.insert(name, value.parse().expect("a header"));
     }
-    let connector = Connector::Rustls(trusting(secure));
+    let connector = secure.trust().connector();
     let opening = connect_async_tls_with_config(request, None, true, Some(connector));
     within(SOON, "a websocket", opening)
         .await

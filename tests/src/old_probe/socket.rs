@@ -4,12 +4,13 @@ use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{self, Message, client::IntoClientRequest as _, protocol::WebSocketConfig},
 };
 
 use crate::{
     probe::{Refused, UPGRADED_WITHIN, reset},
+    trust::Trust,
     wait::{SOON, within},
 };
 
@@ -84,6 +85,25 @@ impl OldSocket {
     /// # Panics
     /// When that is no request, or nothing comes in time.
     pub async fn open(url: &str, knock: &Knock) -> Result<Self, Refused> {
+        Self::open_by(url, knock, None).await
+    }
+
+    /// The same with TLS, trusting like this.
+    ///
+    /// # Errors
+    /// [`Refused`] says what came instead.
+    ///
+    /// # Panics
+    /// When that is no request, or nothing comes in time.
+    pub async fn open_trusting(url: &str, knock: &Knock, trust: &Trust) -> Result<Self, Refused> {
+        Self::open_by(url, knock, Some(trust.connector())).await
+    }
+
+    async fn open_by(
+        url: &str,
+        knock: &Knock,
+        connector: Option<Connector>,
+    ) -> Result<Self, Refused> {
         let url = format!("{}{PATH}?{}", url.replacen("http", "ws", 1), knock.query);
         let mut request = url.into_client_request().expect("a request");
         for (name, value) in &knock.headers {
@@ -93,7 +113,7 @@ impl OldSocket {
         let config = WebSocketConfig::default()
             .max_message_size(None)
             .max_frame_size(None);
-        let opening = connect_async_with_config(request, Some(config), true);
+        let opening = connect_async_tls_with_config(request, Some(config), true, connector);
         match within(UPGRADED_WITHIN, "an answer to the upgrade", opening).await {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(tungstenite::Error::Http(response)) => {
