@@ -6,14 +6,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use probe_protocol::Close;
 use tokio::{
-    sync::{Semaphore, broadcast},
+    sync::{Semaphore, broadcast, mpsc},
     task::JoinHandle,
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::{Bus, Event, InstanceId},
+    bus::{Bus, Errand, Event, InstanceId},
     config::{Config, Environment, ResolveTargets, SecretKey},
     dispatch::Dispatch,
     domain::user,
@@ -166,13 +166,8 @@ impl App {
         if config.redis.is_some() {
             gossip::complete(&shared.roster, OTHERS_TELL_WITHIN).await;
         }
-        let (sweep, mut background) = background(&shared, &config);
+        let (sweep, mut background) = background(&shared, &config, platform.arrivals.errands);
         background.extend(renewal);
-        let errands = shared
-            .dispatch
-            .clone()
-            .run(shared.store.clone(), platform.arrivals.errands);
-        background.push(tokio::spawn(errands));
         let watched = Watched::start(config.metrics_address, &shared).await?;
         let server = listener::serve(
             listener,
@@ -312,7 +307,11 @@ fn share(
 }
 
 /// The sweep, and what ends with the hub.
-fn background(shared: &Http, config: &Config) -> (JoinHandle<()>, Vec<JoinHandle<()>>) {
+fn background(
+    shared: &Http,
+    config: &Config,
+    errands: mpsc::Receiver<Errand>,
+) -> (JoinHandle<()>, Vec<JoinHandle<()>>) {
     let Shared {
         store,
         bus,
@@ -341,6 +340,7 @@ fn background(shared: &Http, config: &Config) -> (JoinHandle<()>, Vec<JoinHandle
     let sweep = tokio::spawn(sweep.run(shared.stop.clone()));
     let others = vec![
         tokio::spawn(seats.run(shared.stop.clone())),
+        tokio::spawn(dispatch.clone().run(store.clone(), errands)),
         tokio::spawn(shared.live.clone().run(store.clone())),
         tokio::spawn(end_revoked(registry.clone(), bus.subscribe())),
         tokio::spawn(pulse.run(shared.stop.clone())),
