@@ -172,11 +172,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let door = Door {
-            per_client: None,
-            excepted: Vec::new(),
-            tls: None,
-        };
+        let door = Door::default();
         let server = tokio::spawn(serve(listener, door, router, stop.clone(), WITHIN));
         for _ in 0..2 {
             let mut stream = TcpStream::connect(address).await.unwrap();
