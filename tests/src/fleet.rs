@@ -94,7 +94,7 @@ impl Fleet {
         );
     }
 
-    /// The same for what [`Hub::result_codes`] tells of any store.
+    /// The same for what [`database::Snapshot::result_codes`] tells of any store.
     ///
     /// # Panics
     /// With what is missing.
