@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Websocket code for a message that is too long (RFC 6455 section 7.4.1); no [`Close`], and means now.
+pub const TOO_LONG: u16 = 1009;
+
 /// When a probe may connect again after a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Return {
@@ -131,7 +134,7 @@ mod tests {
         for (code, back) in [
             (1000, Return::Now),
             (1006, Return::Now),
-            (1009, Return::Now),
+            (TOO_LONG, Return::Now),
             (4099, Return::Now),
             (4100, Return::Later),
             (4199, Return::Later),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ::metrics::{counter, gauge, histogram};
 use chrono::{DateTime, Utc};
-use probe_protocol::{Close, Rejection};
+use probe_protocol::{Close, Rejection, close};
 
 mod exposition;
 mod table;
@@ -20,8 +20,8 @@ pub(crate) use exposition::{install, text, upkeep};
 pub(crate) const V1: &str = "v1";
 /// Agents of the replaced system, as a label.
 pub(crate) const OLD: &str = "old";
-/// Websocket code for a message that is too long (RFC 6455 section 7.4.1), which is no [`Close`].
-const TOO_LONG: (&str, &str) = ("1009", "too_long");
+/// The word for [`close::TOO_LONG`].
+const TOO_LONG: &str = "too_long";
 /// Stands for a session that the hub did not end.
 const BY_PROBE: (&str, &str) = ("none", "by_probe");
 
@@ -56,7 +56,7 @@ pub(crate) fn session_closed(kind: &'static str, close: Close) {
 
 /// A session ended because a frame was too long.
 pub(crate) fn session_said_too_much(kind: &'static str) {
-    closed(kind, TOO_LONG.0.to_owned(), TOO_LONG.1, 1);
+    closed(kind, close::TOO_LONG.to_string(), TOO_LONG, 1);
 }
 
 /// The probe ended a session, or its connection broke.
@@ -189,9 +189,8 @@ fn begin() {
         for close in Close::ALL {
             closed(kind, close.code().to_string(), close.word(), 0);
         }
-        for (code, reason) in [TOO_LONG, BY_PROBE] {
-            closed(kind, code.to_owned(), reason, 0);
-        }
+        closed(kind, close::TOO_LONG.to_string(), TOO_LONG, 0);
+        closed(kind, BY_PROBE.0.to_owned(), BY_PROBE.1, 0);
         let _ = histogram!(table::DISPATCH, "kind" => kind);
     }
     for outcome in ["stored", "duplicate", "rejected", "unusable"] {

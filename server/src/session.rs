@@ -10,7 +10,7 @@ use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use probe_protocol::Close;
+use probe_protocol::{Close, close};
 use rand::RngExt as _;
 use tokio::{
     sync::{Semaphore, SetOnce, mpsc},
@@ -47,8 +47,6 @@ pub(crate) const WRITE_WITHIN: Duration = Duration::from_secs(10);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// Reports that may wait for ingest before the session stops sending.
 const MOST_SAID: usize = 256;
-/// Websocket code for a message that is too long (RFC 6455 section 7.4.1).
-const TOO_BIG: u16 = 1009;
 
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -338,7 +336,7 @@ impl<W: Wire> Session<W> {
     async fn say_goodbye(&mut self, ended: Ended) {
         let (code, reason) = match ended {
             Ended::ByHub(close) => W::goodbye(close),
-            Ended::TooBig => (TOO_BIG, "frame too long"),
+            Ended::TooBig => (close::TOO_LONG, "frame too long"),
             Ended::ByProbe => return,
         };
         close_socket(&mut self.socket, code, reason).await;

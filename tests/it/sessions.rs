@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use probe_protocol::{Close, HubFrame, MAX_FRAME, Payload, ProbeFrame, SUBPROTOCOL};
+use probe_protocol::{Close, HubFrame, MAX_FRAME, Payload, ProbeFrame, SUBPROTOCOL, close};
 use serde_json::json;
 use tests::{
     Ack, Case, FakeProbe, Heard, Hub, ProbeSocket, TestProbe, Trial, at_work, orders,
@@ -33,8 +33,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// The hub waits ten seconds for hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
-/// The websocket code for a message that is too long.
-const TOO_BIG: u16 = 1009;
 
 async fn registered(hub: &Hub) -> TestProbe {
     hub.user("ana", 1_000_000).await.probe("p").await
@@ -201,7 +199,7 @@ async fn a_frame_that_is_too_long_ends_the_session() {
         .socket
         .send_raw(Message::Binary(vec![0; MAX_FRAME + 1].into()))
         .await;
-    assert_eq!(probe.closed().await, TOO_BIG);
+    assert_eq!(probe.closed().await, close::TOO_LONG);
     assert_eq!(ana.results(operation).await.len(), 1);
 }
 

@@ -207,8 +207,6 @@ async fn an_agent_that_leaves_is_gone_at_once() {
 async fn a_frame_that_is_too_long_ends_the_session() {
     /// More than the hub takes from an old agent.
     const TOO_LONG: usize = 13 * 1024 * 1024;
-    /// The websocket code for that.
-    const TOO_BIG: u16 = 1009;
     let site = Site::open().await;
     let mut probe = site.connect().await;
     let most = probe.open["maxPayload"].as_u64().expect("a limit");
@@ -218,6 +216,6 @@ async fn a_frame_that_is_too_long_ends_the_session() {
         .socket
         .send(Message::Binary(vec![0; TOO_LONG].into()))
         .await;
-    assert_eq!(probe.closed().await, TOO_BIG);
+    assert_eq!(probe.closed().await, probe_protocol::close::TOO_LONG);
     site.shows("connected", false).await;
 }
