@@ -61,12 +61,12 @@ impl AssignmentState {
         }
     }
 
+    /// Those of which more is expected.
+    pub(crate) const OPEN: [Self; 3] = [Self::Pending, Self::Delivered, Self::Accepted];
+
     /// Whether nothing more is expected.
-    pub(crate) const fn is_ended(self) -> bool {
-        matches!(
-            self,
-            Self::Finished | Self::Refused | Self::Cancelled | Self::Expired
-        )
+    pub(crate) fn is_ended(self) -> bool {
+        !Self::OPEN.contains(&self)
     }
 
     /// Whether `next` may follow. An open assignment only moves forward, an ended one stays, but a probe that lost

@@ -43,12 +43,7 @@ struct SessionsDoc {
 
 /// The states of open assignments, as a condition.
 pub(super) fn is_open() -> Document {
-    let open = [
-        AssignmentState::Pending,
-        AssignmentState::Delivered,
-        AssignmentState::Accepted,
-    ];
-    doc! { "$in": open.map(AssignmentState::as_str).to_vec() }
+    doc! { "$in": AssignmentState::OPEN.map(AssignmentState::as_str).to_vec() }
 }
 
 /// Reads the open assignments of a probe and their operations.
