@@ -167,8 +167,7 @@ async fn belong(kept: &Kept, stamp: Stamp<'_>) -> Result<(), MongoOpenError> {
 
 /// Refuses a database of another environment.
 async fn fits(kept: &Kept, stamp: Stamp<'_>) -> Result<(), MongoOpenError> {
-    let found = kept.meta.find_one(doc! { "_id": STAMP }).await?;
-    let found = found.and_then(|found| found.environment);
+    let found = environment(kept).await?;
     let name = || format!("the database {}", kept.database.name());
     Ok(stamp.check(name, found.as_deref())?)
 }
@@ -178,7 +177,7 @@ fn unstamped() -> Document {
 }
 
 /// The environment that the database belongs to.
-pub(super) async fn environment(kept: &Kept) -> Attempt<Option<String>> {
+pub(super) async fn environment(kept: &Kept) -> mongodb::error::Result<Option<String>> {
     let found = kept.meta.find_one(doc! { "_id": STAMP }).await?;
     Ok(found.and_then(|found| found.environment))
 }

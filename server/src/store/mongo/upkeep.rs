@@ -25,7 +25,7 @@ impl UpkeepStore for MongoStore {
     }
 
     async fn environment(&self) -> Stored<Option<String>> {
-        self.read(|kept| async move { schema::environment(&kept).await })
+        self.read(|kept| async move { Ok(schema::environment(&kept).await?) })
             .await
     }
 
