@@ -29,11 +29,17 @@ fn store(folder: &TempDir, name: &str) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(&folder.path().join(name), Stamp::Any).unwrap())
 }
 
-fn end<'a>(store: &'a Arc<dyn Store>, name: &'a str) -> End<'a> {
-    End {
+/// Copies one into the other, each with its name.
+async fn carry(
+    from: (&Arc<dyn Store>, &str),
+    to: (&Arc<dyn Store>, &str),
+    heard: &mut Heard,
+) -> Result<Copied, CopyError> {
+    let [from, to] = [from, to].map(|(store, name)| End {
         store: &**store,
         name,
-    }
+    });
+    copy(from, to, Manner::AsTheyAre, heard).await
 }
 
 async fn register(store: &Arc<dyn Store>, users: usize) {
@@ -53,22 +59,10 @@ async fn a_store_with_two_names_is_not_copied_into_itself() {
     let folder = tempfile::tempdir().unwrap();
     let one = store(&folder, "one.sqlite");
     let mut heard = Heard::default();
-    let copied = copy(
-        end(&one, "one"),
-        end(&one, "also"),
-        Manner::AsTheyAre,
-        &mut heard,
-    )
-    .await;
+    let copied = carry((&one, "one"), (&one, "also"), &mut heard).await;
     assert!(matches!(copied, Err(CopyError::Nothing(name)) if name == "one"));
     register(&one, 1).await;
-    let copied = copy(
-        end(&one, "one"),
-        end(&one, "also"),
-        Manner::AsTheyAre,
-        &mut heard,
-    )
-    .await;
+    let copied = carry((&one, "one"), (&one, "also"), &mut heard).await;
     assert!(matches!(copied, Err(CopyError::NotEmpty { name, .. }) if name == "also"));
     // A hub may start on it as before.
     assert_eq!(one.unfinished_move().await.unwrap(), None);
@@ -81,13 +75,7 @@ async fn progress_ends_with_everything() {
     let users = PAGE_RECORDS + 1;
     register(&one, users).await;
     let mut heard = Heard::default();
-    let copied = copy(
-        end(&one, "one"),
-        end(&two, "two"),
-        Manner::AsTheyAre,
-        &mut heard,
-    )
-    .await;
+    let copied = carry((&one, "one"), (&two, "two"), &mut heard).await;
     let Copied(carried) = copied.unwrap();
     let all = u64::try_from(users).unwrap();
     let expected = Carried {
@@ -118,13 +106,7 @@ async fn an_address_that_changed_hands_is_a_change() {
     two.begin_move("one", Utc::now()).await.unwrap();
     register(&two, 1).await;
     let mut heard = Heard::default();
-    let copied = copy(
-        end(&one, "one"),
-        end(&two, "two"),
-        Manner::AsTheyAre,
-        &mut heard,
-    )
-    .await;
+    let copied = carry((&one, "one"), (&two, "two"), &mut heard).await;
     assert!(matches!(
         copied,
         Err(CopyError::Changed { what: "users", .. })
