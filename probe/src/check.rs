@@ -59,7 +59,7 @@ async fn try_scamper(program: &Path) -> Result<PathBuf, String> {
     match scamper::measure(&path, command, &loopback, work.path(), PATIENCE).await {
         Ok(_) => Ok(path),
         Err(failure) => Err(format!(
-            "{failure} (scamper needs root, its setuid bit or CAP_NET_RAW)"
+            "{failure} (scamper needs root, its setuid bit, or CAP_NET_RAW and where it locks itself in CAP_SYS_CHROOT, CAP_SETUID and CAP_SETGID)"
         )),
     }
 }
