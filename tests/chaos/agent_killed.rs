@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use probe_protocol::{OperationId, ProbeId};
 use rand::RngExt as _;
 use serde_json::{Value, json};
-use tests::{Agent, Case, DnsServer, Hub, TestUser, Trial, database, eventually, orders, random};
+use tests::{Agent, DnsServer, Hub, TestUser, Trial, database, eventually, orders, random};
 use tokio::time::sleep;
 
 /// Kills of the agent while the hub is away.
@@ -21,11 +21,9 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(80);
 const SOON: Duration = Duration::from_secs(40);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("chaos::agent_killed::nothing_on_disk_is_lost_and_nothing_is_double")
-            .within(Duration::from_secs(300))
-            .unless(Agent::missing())
-            .run(nothing_on_disk_is_lost_and_nothing_is_double),
+    tests::trials![
+        |it| it.within(Duration::from_secs(300)).unless(Agent::missing());
+        nothing_on_disk_is_lost_and_nothing_is_double
     ]
 }
 

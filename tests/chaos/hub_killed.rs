@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::doc;
 use rand::{RngExt as _, rngs::StdRng};
 use services::Mongod;
-use tests::{Case, Hub, Trial, random};
+use tests::{Hub, Trial, random};
 use tokio::time::sleep;
 
 use crate::load::{Load, Size};
@@ -38,15 +38,15 @@ const LAST_KILL: f64 = 0.9;
 const PAUSE_MS: std::ops::Range<u64> = 0..100;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("chaos::hub_killed::nothing_is_lost_and_nothing_is_double")
-            .within(DELIVERED_WITHIN * 2)
-            .run(nothing_is_lost_and_nothing_is_double),
-        Case::new("chaos::hub_killed::nor_on_mongo")
-            .within(DELIVERED_WITHIN * 2)
-            .unless(services::mongod::missing())
-            .run(nor_on_mongo),
-    ]
+    let mut trials = tests::trials![
+        |it| it.within(DELIVERED_WITHIN * 2);
+        nothing_is_lost_and_nothing_is_double
+    ];
+    trials.extend(tests::trials![
+        |it| it.within(DELIVERED_WITHIN * 2).unless(services::mongod::missing());
+        nor_on_mongo
+    ]);
+    trials
 }
 
 async fn nothing_is_lost_and_nothing_is_double() {

@@ -11,14 +11,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tests::{
-    Case, FakeProbe, Hub, TestProbe, TestUser, Trial,
-    hub::PASSWORD,
-    process::{Process, on_path},
+    FakeProbe, Hub, TestProbe, TestUser, Trial, browser, hub::PASSWORD, process::Process,
     wait::within,
 };
 use tokio::{
     net::TcpListener,
-    process::Command,
     sync::{Mutex, mpsc},
 };
 
@@ -38,14 +35,9 @@ struct Desk {
 type Shared = State<std::sync::Arc<Desk>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let missing = on_path("chromium")
-        .is_none()
-        .then(|| "chromium is not installed: `make install-tools`".to_owned());
-    vec![
-        Case::new("it::browser::a_page_of_another_origin_can_do_everything")
-            .within(LIMIT)
-            .unless(missing)
-            .run(a_page_of_another_origin_can_do_everything),
+    tests::trials![
+        |it| it.within(LIMIT).unless(browser::missing());
+        a_page_of_another_origin_can_do_everything
     ]
 }
 
@@ -230,25 +222,7 @@ async fn report(State(desk): Shared, body: String) {
 
 /// A browser that opens the page, and that speaks to nobody but this machine.
 fn browse(page: &str, folder: &Path) -> Process {
-    let mut command = Command::new(on_path("chromium").expect("chromium"));
-    command
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-        ])
-        .args(["--no-first-run", "--disable-background-networking"])
-        .args(["--disable-component-update", "--disable-sync"])
-        .args(["--disable-dev-shm-usage", "--disable-extensions"])
-        // Names resolve to nothing, so that whatever else it wants to fetch stays at home.
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.join("profile").display()
-        ))
-        .arg("--remote-debugging-port=0")
-        .arg(page)
-        .env("HOME", folder);
+    let mut command = browser::command(folder);
+    command.arg("--remote-debugging-port=0").arg(page);
     Process::start("chromium", command, folder.join("browser.log"))
 }

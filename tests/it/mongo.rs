@@ -28,11 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Trials from functions of this module, where there is a mongod.
 macro_rules! with_mongod {
     ($($test:ident),+ $(,)?) => {
-        vec![$(
-            tests::Case::new(concat!(module_path!(), "::", stringify!($test)))
-                .unless(services::mongod::missing())
-                .run($test)
-        ),+]
+        tests::trials![|it| it.unless(services::mongod::missing()); $($test),+]
     };
 }
 use with_mongod;

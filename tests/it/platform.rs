@@ -30,11 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Trials of this module's functions that need MongoDB and Redis.
 macro_rules! on_a_platform {
     ($($test:ident),+ $(,)?) => {
-        vec![$(
-            tests::Case::new(concat!(module_path!(), "::", stringify!($test)))
-                .unless(tests::Platform::missing())
-                .run($test)
-        ),+]
+        tests::trials![|it| it.unless(tests::Platform::missing()); $($test),+]
     };
 }
 use on_a_platform;

@@ -14,6 +14,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod browser;
 pub mod courier;
 pub mod database;
 pub mod dns;

@@ -15,6 +15,8 @@ use crate::wait::within;
 
 /// Lines of a log that are shown when a test fails.
 const LOG_TAIL: usize = 60;
+/// How often a process is looked at that shall be caught in the middle of its work.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Longest a process may take to be gone after kill -9.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -114,6 +116,19 @@ impl Process {
                 .code()
                 .unwrap_or(-status.signal().unwrap_or_default()),
         )
+    }
+
+    /// Waits until it is so far, or has ended.
+    ///
+    /// # Panics
+    /// With `what` when neither comes in time.
+    pub async fn until(&mut self, limit: Duration, what: &str, so_far: impl Fn() -> bool) {
+        within(limit, what, async {
+            while !so_far() && self.ended().is_none() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        })
+        .await;
     }
 
     /// kill -9; returns when it is gone.

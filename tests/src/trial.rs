@@ -95,12 +95,23 @@ fn block_on<F: Future<Output = ()>>(limit: Duration, test: impl FnOnce() -> F) {
     runtime.shutdown_timeout(WIND_UP);
 }
 
-/// Trials of the usual kind from functions of this module.
+/// Trials from functions of this module; those of another kind than usual say first what all of them are:
+/// `trials![|it| it.within(LIMIT).unless(mongod::missing()); a_test, another]`.
 #[macro_export]
 macro_rules! trials {
     ($($test:ident),+ $(,)?) => {
-        vec![$($crate::Case::new(concat!(module_path!(), "::", stringify!($test))).run($test)),+]
+        $crate::trials![|it| it; $($test),+]
     };
+    ($kind:expr; $($test:ident),+ $(,)?) => {{
+        let kind = $crate::trial::kind($kind);
+        vec![$(kind($crate::Case::new(concat!(module_path!(), "::", stringify!($test)))).run($test)),+]
+    }};
+}
+
+/// For [`trials!`]: lets a closure be written without its types.
+#[doc(hidden)]
+pub fn kind<F: Fn(Case) -> Case>(kind: F) -> F {
+    kind
 }
 
 /// Runs tests as `cargo test` wants it; so many at the same time unless the command line says otherwise.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::{Case, Hub, Trial};
+use tests::{Hub, Trial};
 
 use crate::load::{Load, Size};
 
@@ -19,11 +19,9 @@ const SIZE: Size = Size {
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("chaos::mongo::crowded::a_full_pool_loses_nothing")
-            .within(SIZE.limit * 3)
-            .unless(services::mongod::missing())
-            .run(a_full_pool_loses_nothing),
+    tests::trials![
+        |it| it.within(SIZE.limit * 3).unless(services::mongod::missing());
+        a_full_pool_loses_nothing
     ]
 }
 

@@ -14,7 +14,7 @@ use reqwest::RequestBuilder;
 use serde_json::json;
 use services::Mongod;
 use tests::{
-    Ack, Answer, Case, FakeProbe, Hub, TestProbe, Trial, api, eventually,
+    Ack, Answer, FakeProbe, Hub, TestProbe, Trial, api, eventually,
     hub::PASSWORD,
     orders,
     probe::{hello, result},
@@ -64,11 +64,9 @@ const STUCK_AFTER: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("chaos::mongo::frozen::a_freeze_is_a_pause")
-            .within(SIZE.limit * 2)
-            .unless(services::mongod::missing())
-            .run(a_freeze_is_a_pause),
+    tests::trials![
+        |it| it.within(SIZE.limit * 2).unless(services::mongod::missing());
+        a_freeze_is_a_pause
     ]
 }
 

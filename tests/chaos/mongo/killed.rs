@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use services::Mongod;
-use tests::{Case, Hub, Trial};
+use tests::{Hub, Trial};
 
 use crate::load::{Load, Size};
 
@@ -21,11 +21,9 @@ const SIZE: Size = Size {
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("chaos::mongo::killed::what_was_answered_is_there")
-            .within(SIZE.limit * 2)
-            .unless(services::mongod::missing())
-            .run(what_was_answered_is_there),
+    tests::trials![
+        |it| it.within(SIZE.limit * 2).unless(services::mongod::missing());
+        what_was_answered_is_there
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use services::ReplicaSet;
-use tests::{Case, Hub, Trial};
+use tests::{Hub, Trial};
 
 use crate::load::{Load, Size};
 
@@ -26,11 +26,9 @@ const SIZE: Size = Size {
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("chaos::mongo::replica_set::elections_lose_nothing")
-            .within(SIZE.limit * 2)
-            .unless(services::mongod::missing())
-            .run(elections_lose_nothing),
+    tests::trials![
+        |it| it.within(SIZE.limit * 2).unless(services::mongod::missing());
+        elections_lose_nothing
     ]
 }
 

@@ -8,7 +8,7 @@ use probe_protocol::{ProbeFrame, RunResult};
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 use tests::{
-    Api, Case, Courier, Fleet, Hub, ProbeSocket, TestProbe, TestUser, Trial,
+    Api, Courier, Fleet, Hub, ProbeSocket, TestProbe, TestUser, Trial,
     hub::PASSWORD,
     orders,
     probe::{hello, result},
@@ -34,11 +34,9 @@ const RACES: usize = 10;
 const LIMIT: Duration = Duration::from_secs(90);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("chaos::mongo::three_hubs::one_truth")
-            .within(LIMIT * 2)
-            .unless(services::mongod::missing())
-            .run(one_truth),
+    tests::trials![
+        |it| it.within(LIMIT * 2).unless(services::mongod::missing());
+        one_truth
     ]
 }
 

@@ -31,8 +31,6 @@ const PROBES: usize = 4;
 const RESULTS_EACH: usize = 600;
 /// Longest all deliveries may take, and a copy.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
-/// How often a copy under way is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// How far a copy is when it is killed: a query of the target that tells.
 const POINTS: [&str; 5] = [
@@ -118,12 +116,8 @@ async fn kill_often(from: &Path, to: &Path, log: PathBuf) -> usize {
     let mut killed = 0;
     for point in POINTS {
         let mut copy = start(from, to, log.clone());
-        within(DONE_WITHIN, point, async {
-            while number(to, point).is_none_or(|number| number == 0) && copy.ended().is_none() {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        })
-        .await;
+        let so_far = || number(to, point).is_some_and(|number| number > 0);
+        copy.until(DONE_WITHIN, point, so_far).await;
         copy.kill9().await;
         if is_marked(to) {
             killed += 1;

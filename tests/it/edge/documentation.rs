@@ -4,21 +4,15 @@ use std::{collections::BTreeSet, io::Read as _, process::Stdio, time::Duration};
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
-use tests::{Answer, Case, Hub, Trial, process::on_path, wait::within};
-use tokio::process::Command;
+use tests::{Answer, Hub, Trial, browser, wait::within};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let missing = on_path("chromium")
-        .is_none()
-        .then(|| "chromium is not installed: `make install-tools`".to_owned());
-    vec![
-        Case::new("it::edge::documentation::pages_name_nothing_elsewhere")
-            .run(pages_name_nothing_elsewhere),
-        Case::new("it::edge::documentation::a_browser_without_internet_shows_the_api")
-            .within(LIMIT)
-            .unless(missing)
-            .run(a_browser_without_internet_shows_the_api),
-    ]
+    let mut trials = tests::trials![pages_name_nothing_elsewhere];
+    trials.extend(tests::trials![
+        |it| it.within(LIMIT).unless(browser::missing());
+        a_browser_without_internet_shows_the_api
+    ]);
+    trials
 }
 
 /// Longest the test in a browser may take: it starts slowly on a machine that is busy.
@@ -70,17 +64,7 @@ async fn pages_name_nothing_elsewhere() {
 async fn a_browser_without_internet_shows_the_api() {
     let hub = Hub::start().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let browser = Command::new(on_path("chromium").expect("chromium"))
-        .args(["--headless", "--no-sandbox", "--disable-gpu"])
-        .args(["--no-first-run", "--disable-background-networking"])
-        .args(["--disable-component-update", "--disable-sync"])
-        .args(["--disable-dev-shm-usage", "--disable-extensions"])
-        // Names resolve to nothing.
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.path().join("profile").display()
-        ))
+    let browser = browser::command(folder.path())
         // What the page complains of goes to standard error, the page as it is then to standard output.
         .args([
             "--enable-logging=stderr",
@@ -88,7 +72,6 @@ async fn a_browser_without_internet_shows_the_api() {
             "--dump-dom",
         ])
         .arg(format!("{}{PAGE}", hub.url()))
-        .env("HOME", folder.path())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

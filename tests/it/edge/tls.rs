@@ -7,7 +7,7 @@ use reqwest::tls::TlsInfo;
 use services::{Certificates, certificates};
 use tempfile::TempDir;
 use tests::{
-    Agent, Api, Case, Hub, TestUser, Trial, Trust, eventually,
+    Agent, Api, Hub, TestUser, Trial, Trust, eventually,
     hub::PASSWORD,
     orders,
     wait::{SOON, within},
@@ -23,14 +23,8 @@ use tokio_tungstenite::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    macro_rules! all {
-        ($($test:ident),+ $(,)?) => {
-            vec![$(Case::new(concat!(module_path!(), "::", stringify!($test)))
-                .unless(certificates::missing().or_else(Agent::missing))
-                .run($test)),+]
-        };
-    }
-    all![
+    tests::trials![
+        |it| it.unless(certificates::missing()).unless(Agent::missing());
         users_and_probes_come_by_tls_across_a_renewal,
         what_is_no_pair_changes_nothing,
         who_does_not_shake_hands_is_closed,

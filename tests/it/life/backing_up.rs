@@ -25,8 +25,6 @@ pub(super) fn trials() -> Vec<Trial> {
 
 /// Longest all deliveries may take, and a backup.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
-/// How often a backup under way is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// `pladmed backup` of a data folder.
 pub(super) fn backup(data_dir: &Path, to: &Path) -> Command {
@@ -107,14 +105,8 @@ async fn a_killed_backup_is_no_backup() {
     for _ in 0..4 {
         let log = folder.path().join("log");
         let mut it = Process::start("pladmed backup", backup(&from, &file), log);
-        within(DONE_WITHIN, "a beginning", async {
-            while fs::metadata(&unfinished).map_or(0, |file| file.len()) < 1_000_000
-                && it.ended().is_none()
-            {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        })
-        .await;
+        let begun = || fs::metadata(&unfinished).is_ok_and(|file| file.len() >= 1_000_000);
+        it.until(DONE_WITHIN, "a beginning", begun).await;
         it.kill9().await;
         if file.exists() {
             // It was quicker.

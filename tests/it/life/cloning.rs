@@ -31,8 +31,6 @@ pub(super) fn trials() -> Vec<Trial> {
 const LIMIT: Duration = Duration::from_secs(240);
 /// Longest deliveries may take, and a clone.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
-/// How often a clone under way is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What every address of a clone ends in.
 const UNMASKED: &str =
@@ -181,12 +179,8 @@ async fn a_clone_survives_kill_9() {
     for point in POINTS {
         let log = folder.path().join("clone.log");
         let mut it = Process::start("pladmed clone", clone(&from, &sqlite(&to)), log);
-        within(DONE_WITHIN, point, async {
-            while number(&to, point).is_none_or(|number| number == 0) && it.ended().is_none() {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        })
-        .await;
+        let so_far = || number(&to, point).is_some_and(|number| number > 0);
+        it.until(DONE_WITHIN, point, so_far).await;
         it.kill9().await;
         if is_marked(&to) {
             killed += 1;

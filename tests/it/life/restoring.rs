@@ -7,7 +7,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tests::{Ack, Hub, Trial, at_work, database, process::Process, trials, wait::within};
+use tests::{Ack, Hub, Trial, at_work, database, process::Process, trials};
 use tokio::process::Command;
 
 use super::{
@@ -28,8 +28,6 @@ pub(super) fn trials() -> Vec<Trial> {
 
 /// Longest a command may take until it is so far.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
-/// How often a command under way is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 fn restore(from: &Path, data_dir: &Path) -> Command {
     let mut command = pladmed(&["restore"]);
@@ -220,14 +218,8 @@ async fn a_killed_restore_changes_nothing() {
     for least in [1, 50_000_000, 150_000_000, 200_000_000] {
         let log = folder.path().join("log");
         let mut it = Process::start("pladmed restore", forced(&file, &data_dir), log);
-        within(DONE_WITHIN, "a restore so far", async {
-            while fs::metadata(&unfinished).map_or(0, |file| file.len()) < least
-                && it.ended().is_none()
-            {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        })
-        .await;
+        let so_far = || fs::metadata(&unfinished).is_ok_and(|file| file.len() >= least);
+        it.until(DONE_WITHIN, "a restore so far", so_far).await;
         it.kill9().await;
         if aside(&data_dir).is_some() {
             // It was quicker.

@@ -1,19 +1,17 @@
 //! `/readyz` and what metrics say of store and bus, while they are away.
 
 use services::{Mongod, mongod};
-use tests::{Case, Hub, Platform, Trial, eventually, wait::SOON};
+use tests::{Hub, Platform, Trial, eventually, wait::SOON};
 
 use super::text::Metrics;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("it::metrics::health::a_frozen_store_is_seen")
-            .unless(mongod::missing())
-            .run(a_frozen_store_is_seen),
-        Case::new("it::metrics::health::without_redis_a_hub_is_ready")
-            .unless(Platform::missing())
-            .run(without_redis_a_hub_is_ready),
-    ]
+    let mut trials = tests::trials![|it| it.unless(mongod::missing()); a_frozen_store_is_seen];
+    trials.extend(tests::trials![
+        |it| it.unless(Platform::missing());
+        without_redis_a_hub_is_ready
+    ]);
+    trials
 }
 
 /// Waits until each of these is so, 0 or 1.

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tests::{
-    Case, Hub, Trial,
+    Hub, Trial,
     process::on_path,
     wait::{SOON, within},
 };
@@ -18,20 +18,17 @@ use tokio::{io::AsyncWriteExt as _, process::Command};
 use super::{promtool_missing, text::Metrics};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        Case::new("it::metrics::pages::dashboard_and_alerts_name_what_there_is")
-            .run(dashboard_and_alerts_name_what_there_is),
-        Case::new("it::metrics::pages::the_documentation_lists_all_metrics")
-            .run(the_documentation_lists_all_metrics),
-        Case::new("it::metrics::pages::every_alert_says_what_to_do")
-            .run(async || every_alert_says_what_to_do()),
-        Case::new("it::metrics::pages::prometheus_takes_the_metrics")
-            .unless(promtool_missing())
-            .run(prometheus_takes_the_metrics),
-        Case::new("it::metrics::pages::prometheus_takes_the_rules")
-            .unless(promtool_missing())
-            .run(prometheus_takes_the_rules),
-    ]
+    let mut trials = tests::trials![
+        dashboard_and_alerts_name_what_there_is,
+        the_documentation_lists_all_metrics,
+        every_alert_says_what_to_do,
+    ];
+    trials.extend(tests::trials![
+        |it| it.unless(promtool_missing());
+        prometheus_takes_the_metrics,
+        prometheus_takes_the_rules,
+    ]);
+    trials
 }
 
 fn root() -> PathBuf {
@@ -121,7 +118,7 @@ async fn the_documentation_lists_all_metrics() {
     assert_eq!(documented, shown.collect());
 }
 
-fn every_alert_says_what_to_do() {
+async fn every_alert_says_what_to_do() {
     let text = file("docker/prometheus/alerts.yml");
     let alerts: Vec<&str> = text.split("- alert: ").skip(1).collect();
     assert!(alerts.len() >= 8, "{}", alerts.len());

@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Case, OldAgent, OldResult, Trial, orders, wait::SOON};
+use tests::{OldAgent, OldResult, Trial, orders, wait::SOON};
 
 use super::Site;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let case = |name: &str| {
-        Case::new(&format!("it::old_probes::library::{name}")).unless(OldAgent::missing())
-    };
-    vec![
-        case("the_whole_job").run(the_whole_job),
-        case("moods_of_an_agent").run(moods_of_an_agent),
-        case("a_refused_agent_knows_it").run(a_refused_agent_knows_it),
-        case("an_agent_comes_back_after_any_end").run(an_agent_comes_back_after_any_end),
-        case("a_superseded_agent_stays_away").run(a_superseded_agent_stays_away),
-        case("everything_at_once").run(everything_at_once),
+    tests::trials![
+        |it| it.unless(OldAgent::missing());
+        the_whole_job,
+        moods_of_an_agent,
+        a_refused_agent_knows_it,
+        an_agent_comes_back_after_any_end,
+        a_superseded_agent_stays_away,
+        everything_at_once,
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use services::{mongod, redis, redis::Redis};
 use tests::{
-    Case, FakeProbe, Hub, Platform, TestUser, Trial, eventually,
+    FakeProbe, Hub, Platform, TestUser, Trial, eventually,
     platform::{SECRET, is_connected},
     wait::SOON,
 };
@@ -15,11 +15,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_cluster_is_a_bus_and_counts,
         the_master_is_the_one_that_sentinels_name,
     ];
-    trials.push(
-        Case::new(concat!(module_path!(), "::tls_needs_a_known_authority"))
-            .unless(Platform::missing().or_else(redis::tls_missing))
-            .run(tls_needs_a_known_authority),
-    );
+    trials.extend(tests::trials![
+        |it| it.unless(Platform::missing()).unless(redis::tls_missing());
+        tls_needs_a_known_authority
+    ]);
     trials
 }
 
