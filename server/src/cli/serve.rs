@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use pladmed::{App, Config};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Done, config, runtime};
@@ -17,11 +18,27 @@ pub(super) fn run() -> Done {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    raise_open_files();
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(config));
     // What a stop gave up must not keep the process alive.
     runtime.shutdown_background();
     ended
+}
+
+/// Takes as many files as the system gives: every session is one, and programs that do not ask get 1,024 on most systems.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+    }
+    match getrlimit(Resource::Nofile).current {
+        Some(files) => tracing::info!(files, "sessions and requests share so many open files"),
+        None => tracing::info!("sessions and requests share open files without a limit"),
+    }
 }
 
 async fn serve(config: Config) -> Done {
