@@ -56,7 +56,7 @@ chaos: ## break three hubs, Redis and MongoDB under load for a while (MINUTES=10
 	@$(CARGO) build --workspace --bins --locked
 	PLADMED_CHAOS_MINUTES=$(MINUTES) $(CARGO) test --workspace --locked --test chaos -- platform --nocapture
 
-bench: ## measure how many results a second a hub stores on MongoDB, beside bare inserts (ARGS="--help" for more)
+bench: ## measure a hub beside what can be reached without one, in some fifteen minutes (ARGS="--help" for more)
 	@echo "building a release; the first time this takes some minutes"
 	@$(CARGO) build --release --locked -p pladmed -p tests --bin pladmed --bin bench
 	@exec "$${CARGO_TARGET_DIR:-target}/release/bench" $(ARGS)

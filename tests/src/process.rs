@@ -183,18 +183,7 @@ impl Process {
     /// When it does not run.
     #[must_use]
     pub fn resident_kib(&self) -> u64 {
-        let pid = self.pid().expect("a running process");
-        let status =
-            fs::read_to_string(format!("/proc/{pid}/status")).expect("the state of a process");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .expect("its memory");
-        line.trim()
-            .trim_end_matches(" kB")
-            .trim()
-            .parse()
-            .expect("a number")
+        resident_kib(self.pid().expect("a running process"))
     }
 
     /// Everything it has written.
@@ -213,6 +202,24 @@ impl Drop for Process {
             eprintln!("--- the end of what {} logged\n{tail}\n---", self.name);
         }
     }
+}
+
+/// Resident memory of a process, KiB.
+///
+/// # Panics
+/// When it does not run.
+#[must_use]
+pub fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the state of a process");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("its memory");
+    line.trim()
+        .trim_end_matches(" kB")
+        .trim()
+        .parse()
+        .expect("a number")
 }
 
 /// A text file, as far as it can be read.

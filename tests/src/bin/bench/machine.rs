@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use bson::doc;
-use mongodb::Client;
 use serde::Serialize;
 
 /// Ticks of the kernel's accounts in a second; it tells programs this number, whatever it uses itself.
@@ -22,8 +20,6 @@ pub(crate) struct Machine {
     pub(crate) memory_gib: f64,
     /// Version of Linux.
     pub(crate) kernel: String,
-    /// Version of MongoDB.
-    pub(crate) mongod: String,
     /// Version of the hub.
     pub(crate) hub: &'static str,
     /// How many processes wanted to run, on the average of the minute before: what else the machine was doing.
@@ -31,11 +27,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This machine; `load` was its load before.
-    pub(crate) async fn this(client: &Client, load: f64) -> Self {
-        let admin = client.database("admin");
-        let asked = admin.run_command(doc! { "buildInfo": 1 });
-        let build = asked.await.expect("the server's version");
+    /// This machine, before it is measured on.
+    pub(crate) fn this() -> Self {
         let memory_kib: f64 = field("/proc/meminfo", "MemTotal:")
             .trim_end_matches("kB")
             .trim()
@@ -49,15 +42,14 @@ impl Machine {
                 .to_owned(),
             memory_gib: memory_kib / 1024.0 / 1024.0,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            mongod: build.get_str("version").expect("a version").to_owned(),
             hub: env!("CARGO_PKG_VERSION"),
-            load_before: load,
+            load_before: load(),
         }
     }
 }
 
 /// How many processes want to run, on the average of the last minute.
-pub(crate) fn load() -> f64 {
+fn load() -> f64 {
     let all = read("/proc/loadavg");
     let first = all.split_whitespace().next();
     first.and_then(|load| load.parse().ok()).expect("a number")

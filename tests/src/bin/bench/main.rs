@@ -1,83 +1,139 @@
-//! `make bench`: how many results a second a hub takes and acknowledges after a durable commit on MongoDB, beside what bare
-//! `insert_many` of the same documents with the same write concern reaches on the same server in the same run.
+//! `make bench`: what a hub reaches beside what can be reached without one, measured in the same run.
 //!
-//! `main` → [`rounds`]: in each round [`scene`] sets up a hub on a fresh database, [`load`] keeps it busy with the probes
-//! of [`sender`] and measures, [`inserts`] reads the documents that it stored and inserts them again without a hub → [`page`]
-//! shows the [`figures`] and writes them down. [`machine`] says on what machine.
+//! Each section is a module of its own and gives a [`figure::Section`]; [`page`] shows them and writes them down, [`machine`]
+//! says on what machine. Rules of all of them: the limit is measured by the same load in the same run, nothing leaves
+//! loopback, and everything ends by itself.
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-mod figures;
-mod inserts;
-mod load;
+mod crowd;
+mod figure;
+mod growth;
+mod http;
+mod ingest;
+mod instances;
 mod machine;
 mod page;
-mod rounds;
-mod scene;
-mod sender;
+mod population;
+mod sessions;
+mod streams;
 
-/// Exit code where nothing could be measured.
-const NOTHING_MEASURED: u8 = 2;
+use figure::Section;
+use machine::Machine;
+use page::Report;
 
-/// Measures how many results a second a hub on MongoDB takes and acknowledges, beside bare inserts into the same server.
+/// Measures a hub beside what can be reached without one.
 ///
-/// Prints a table, writes target/bench.json, and puts the figures into docs/benchmarks.md (not with --quick). Exit code 2:
-/// nothing could be measured.
+/// Prints tables, writes target/release/bench.json, and puts the figures into docs/benchmarks.md where all of them were
+/// measured (not with --quick). Exit code 1: a target was missed, with --strict.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 struct Cli {
-    /// One short round, to see that it works; docs/benchmarks.md stays as it is
+    /// What to measure; everything where nothing is named
+    sections: Vec<Part>,
+    /// Short times, to see that it works; docs/benchmarks.md stays as it is
     #[arg(long)]
     quick: bool,
-    /// Exit code 1 when the target is missed
+    /// Exit code 1 when a target is missed
     #[arg(long)]
     strict: bool,
-    /// Rounds; the figures are their medians
+    /// Rounds of ingest; the figures are their medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
-    /// Seconds in which a round measures the hub
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=600))]
-    seconds: u16,
-    /// Probes that are connected
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=2000))]
-    probes: u16,
-    /// Results that each probe keeps unanswered, at most
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
-    window: u16,
+    /// Be the bare websocket server that sessions are measured beside
+    #[arg(long, hide = true)]
+    bare_sockets: bool,
 }
 
-/// Seconds of the one round of `--quick`.
-const QUICK_SECONDS: u16 = 2;
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Results that a hub takes
+    Ingest,
+    /// Answers that it gives
+    Http,
+    /// Probes that come, are there, and are told
+    Sessions,
+    /// Customers who watch
+    Streams,
+    /// Several hubs beside one
+    Instances,
+    /// What work costs where much else is there
+    Growth,
+}
+
+/// How long a hub is measured at each load, and with `--quick`.
+const TIME: [Duration; 2] = [Duration::from_secs(6), Duration::from_secs(2)];
+/// How long a path is asked for, and with `--quick`.
+const ASKED: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(1)];
+
+impl Part {
+    async fn measure(self, cli: &Cli) -> Vec<Section> {
+        let quick = usize::from(cli.quick);
+        match self {
+            Self::Ingest => {
+                let rounds = if cli.quick { 1 } else { cli.rounds.into() };
+                let plan = ingest::Plan {
+                    rounds,
+                    time: TIME[quick],
+                };
+                vec![ingest::on_sqlite(plan).await, ingest::on_mongo(plan).await]
+            }
+            Self::Http => vec![
+                http::on_sqlite(ASKED[quick]).await,
+                http::on_mongo(ASKED[quick]).await,
+            ],
+            Self::Sessions => vec![
+                sessions::on_sqlite(cli.quick).await,
+                sessions::on_mongo(cli.quick).await,
+            ],
+            Self::Streams => vec![
+                streams::on_sqlite(cli.quick).await,
+                streams::on_mongo(cli.quick).await,
+            ],
+            Self::Instances => vec![instances::measure(TIME[quick], cli.quick).await],
+            Self::Growth => vec![
+                growth::on_sqlite(cli.quick).await,
+                growth::on_mongo(cli.quick).await,
+            ],
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(why) = services::mongod::missing() {
-        eprintln!("bench: {why}");
-        return ExitCode::from(NOTHING_MEASURED);
-    }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (rounds, seconds) = if cli.quick {
-        (1, QUICK_SECONDS)
-    } else {
-        (cli.rounds, cli.seconds)
-    };
-    let plan = rounds::Plan {
-        rounds: rounds.into(),
-        time: Duration::from_secs(seconds.into()),
-        probes: cli.probes.into(),
-        window: cli.window.into(),
-    };
-    let figures = runtime.block_on(rounds::run(&plan));
-    let table = page::table(&figures);
-    println!("{table}");
-    page::keep(&figures);
-    if !cli.quick {
-        page::publish(&table);
+    if cli.bare_sockets {
+        runtime.block_on(sessions::bare::serve());
+        return ExitCode::SUCCESS;
     }
-    if cli.strict && !figures.is_on_target() {
-        return ExitCode::FAILURE;
+    let (machine, began) = (Machine::this(), Instant::now());
+    let mut sections = Vec::new();
+    for part in Part::value_variants() {
+        if cli.sections.is_empty() || cli.sections.contains(part) {
+            sections.extend(runtime.block_on(part.measure(&cli)));
+        }
     }
-    ExitCode::SUCCESS
+    let report = Report {
+        machine,
+        took_s: began.elapsed().as_secs(),
+        sections,
+    };
+    println!("{}", report.markdown());
+    report.keep();
+    if cli.sections.is_empty() && !cli.quick {
+        report.publish();
+    }
+    match report.missed() {
+        0 => ExitCode::SUCCESS,
+        missed => {
+            eprintln!("bench: {missed} targets were missed");
+            ExitCode::from(u8::from(cli.strict))
+        }
+    }
 }

@@ -1,152 +1,156 @@
 //! Shows the figures, and writes them down: `target/bench.json` for programs, `docs/benchmarks.md` for people.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     fs,
     path::{Path, PathBuf},
 };
 
-use crate::figures::{Cpu, Figures, Round, TARGET};
+use serde::Serialize;
+
+use crate::{
+    figure::{Figure, Section, Target},
+    machine::Machine,
+};
 
 /// What stands before and after the figures in the page.
 const BEGIN: &str = "<!-- figures: written by `make bench` -->";
 const END: &str = "<!-- end of figures -->";
 
-/// The figures as Markdown, which is also what a terminal shows.
-pub(crate) fn table(figures: &Figures) -> String {
-    let mut out = String::new();
-    let write = &mut out;
-    head(write, figures).expect("memory");
-    rates(write, figures).expect("memory");
-    costs(write, figures).expect("memory");
-    out
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Where.
+    pub(crate) machine: Machine,
+    /// How long all of it took, seconds.
+    pub(crate) took_s: u64,
+    /// What.
+    pub(crate) sections: Vec<Section>,
 }
 
-fn head(out: &mut String, figures: &Figures) -> std::fmt::Result {
-    let (machine, setup) = (&figures.machine, &figures.setup);
-    writeln!(
-        out,
-        "{} cores ({}), {:.0} GiB of memory, Linux {}, MongoDB {}, hub {} (release build); load of the machine before: {:.1}.",
-        machine.cores,
-        machine.processor,
-        machine.memory_gib,
-        machine.kernel,
-        machine.mongod,
-        machine.hub,
-        machine.load_before
-    )?;
-    let bytes = figures
-        .rounds
-        .first()
-        .map_or(0, |round| round.document_bytes);
-    writeln!(
-        out,
-        "{} probes with up to {} results unanswered each, {} rounds of {:.0} s; documents of {bytes} bytes on average.\n",
-        setup.probes,
-        setup.window,
-        figures.rounds.len(),
-        setup.seconds
-    )
-}
-
-fn rates(out: &mut String, figures: &Figures) -> std::fmt::Result {
-    let rounds = 1..=figures.rounds.len();
-    let numbers: String = rounds.map(|number| format!(" round {number} |")).collect();
-    writeln!(out, "| results a second | median |{numbers} hub's share |")?;
-    let lines: String = figures.rounds.iter().map(|_| " ---: |").collect();
-    writeln!(out, "| --- | ---: |{lines} ---: |")?;
-    let mut row = |name: &str, share: Option<f64>, of: &dyn Fn(&Round) -> f64| {
-        let rounds = figures.rounds.iter();
-        let all: String = rounds.map(|round| format!(" {:.0} |", of(round))).collect();
-        let median = figures.median(of);
-        let share = share.map_or_else(String::new, |share| format!("{share:.2}"));
-        writeln!(out, "| {name} | {median:.0} |{all} {share} |")
-    };
-    row("hub: acknowledged after a durable commit", None, &|round| {
-        round.hub.per_second
-    })?;
-    for (place, inserts) in figures.rounds[0].inserts.iter().enumerate() {
-        let name = match inserts.writers {
-            1 => "bare `insert_many`, one batch after the other".to_owned(),
-            many => format!("bare `insert_many`, {many} batches at a time"),
-        };
-        row(&name, Some(figures.share(place)), &|round| {
-            round.inserts[place].per_second
-        })?;
+impl Report {
+    /// As Markdown, which is also what a terminal shows.
+    pub(crate) fn markdown(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out).expect("memory");
+        out
     }
-    let verdict = if figures.is_on_target() {
-        "met"
-    } else {
-        "MISSED"
-    };
-    writeln!(
-        out,
-        "\nShare of what one batch after the other reaches: **{:.2}**; target at least {TARGET:.2}: **{verdict}**.\n",
-        figures.share(0)
-    )
-}
 
-fn costs(out: &mut String, figures: &Figures) -> std::fmt::Result {
-    writeln!(
-        out,
-        "| medians | waits, half below | waits, 99 % below | µs of processor a result: hub | MongoDB | probes or writers |"
-    )?;
-    writeln!(out, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
-    let mut row = |name: &str, p50: f64, p99: f64, cpu: Cpu| {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let machine = &self.machine;
         writeln!(
             out,
-            "| {name} | {p50:.0} ms | {p99:.0} ms | {:.1} | {:.1} | {:.1} |",
-            cpu.hub, cpu.mongod, cpu.bench
-        )
-    };
-    row(
-        "hub: a result until its acknowledgement",
-        figures.median(|round| round.hub.ack_p50_ms),
-        figures.median(|round| round.hub.ack_p99_ms),
-        Cpu {
-            hub: figures.median(|round| round.hub.cpu_us.hub),
-            mongod: figures.median(|round| round.hub.cpu_us.mongod),
-            bench: figures.median(|round| round.hub.cpu_us.bench),
-        },
-    )?;
-    for (place, inserts) in figures.rounds[0].inserts.iter().enumerate() {
-        row(
-            &format!(
-                "bare: a batch of {}, {} at a time",
-                figures.setup.batch, inserts.writers
-            ),
-            figures.median(|round| round.inserts[place].batch_p50_ms),
-            figures.median(|round| round.inserts[place].batch_p99_ms),
-            Cpu {
-                hub: 0.0,
-                mongod: figures.median(|round| round.inserts[place].cpu_us.mongod),
-                bench: figures.median(|round| round.inserts[place].cpu_us.bench),
+            "{} cores ({}), {:.0} GiB of memory, Linux {}, hub {} ({} build); load of the machine before: {:.1}; {} s in all.",
+            machine.cores,
+            machine.processor,
+            machine.memory_gib,
+            machine.kernel,
+            machine.hub,
+            if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
             },
+            machine.load_before,
+            self.took_s
         )?;
+        for section in &self.sections {
+            section.write(out)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Targets that were missed.
+    pub(crate) fn missed(&self) -> usize {
+        self.sections.iter().map(Section::missed).sum()
+    }
+
+    /// Keeps everything for programs, in the folder that holds what is built.
+    pub(crate) fn keep(&self) {
+        let us = std::env::current_exe().expect("the path of this program");
+        let path = us.ancestors().nth(2).expect("a folder").join("bench.json");
+        let text = serde_json::to_string_pretty(self).expect("JSON");
+        fs::write(&path, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    /// Puts the figures into the page, in place of the ones before.
+    ///
+    /// # Panics
+    /// When the page has no place for them.
+    pub(crate) fn publish(&self) {
+        let path = page();
+        let text = fs::read_to_string(&path).expect("docs/benchmarks.md");
+        let (before, rest) = text
+            .split_once(BEGIN)
+            .expect("the beginning of the figures");
+        let (_, after) = rest.split_once(END).expect("the end of the figures");
+        let figures = self.markdown();
+        fs::write(&path, format!("{before}{BEGIN}\n{figures}{END}{after}"))
+            .expect("docs/benchmarks.md");
+    }
 }
 
-/// Keeps everything that was measured for programs, in the folder that holds what is built.
-pub(crate) fn keep(figures: &Figures) {
-    let us = std::env::current_exe().expect("the path of this program");
-    let path = us.ancestors().nth(2).expect("a folder").join("bench.json");
-    let text = serde_json::to_string_pretty(figures).expect("JSON");
-    fs::write(&path, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+impl Section {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\n## {}\n", self.title)?;
+        if let Some(why) = &self.skipped {
+            return writeln!(out, "skipped: {why}");
+        }
+        writeln!(out, "{}\n", self.how)?;
+        writeln!(out, "| figure | hub | limit | ratio | target | |")?;
+        writeln!(out, "| --- | ---: | ---: | ---: | --- | --- |")?;
+        for figure in &self.figures {
+            figure.write(out)?;
+        }
+        if !self.more.is_empty() {
+            writeln!(out, "\n{}", self.more.trim_end())?;
+        }
+        Ok(())
+    }
 }
 
-/// Puts the figures into the page, in place of the ones before.
-///
-/// # Panics
-/// When the page has no place for them.
-pub(crate) fn publish(table: &str) {
-    let path = page();
-    let text = fs::read_to_string(&path).expect("docs/benchmarks.md");
-    let (before, rest) = text
-        .split_once(BEGIN)
-        .expect("the beginning of the figures");
-    let (_, after) = rest.split_once(END).expect("the end of the figures");
-    fs::write(&path, format!("{before}{BEGIN}\n{table}{END}{after}")).expect("docs/benchmarks.md");
+impl Figure {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let value = |value: f64| format!("{} {}", short(value), self.unit);
+        let limit = self.limit.as_ref().map_or_else(String::new, |limit| {
+            format!("{}: {}", limit.what, value(limit.value))
+        });
+        let ratio = self
+            .ratio()
+            .map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+        let targets = self.targets.iter();
+        let wanted: Vec<String> = targets
+            .clone()
+            .map(|target| match target {
+                Target::AtLeast(least) => format!("at least {least:.1}"),
+                Target::AtMost(most) => format!("at most {most:.1}"),
+                Target::Below(bound) => format!("below {}", value(*bound)),
+            })
+            .collect();
+        let verdicts: Vec<&str> = targets
+            .map(|target| match self.meets(*target) {
+                true => "met",
+                false => "**missed**",
+            })
+            .collect();
+        writeln!(
+            out,
+            "| {} | {} | {limit} | {ratio} | {} | {} |",
+            self.what,
+            value(self.hub),
+            wanted.join("; "),
+            verdicts.join("; ")
+        )
+    }
+}
+
+/// Three digits that count, or all of a large number.
+fn short(value: f64) -> String {
+    match value.abs() {
+        large if large >= 100.0 => format!("{value:.0}"),
+        middle if middle >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
 }
 
 fn page() -> PathBuf {

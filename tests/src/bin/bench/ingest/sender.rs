@@ -1,4 +1,4 @@
-//! One probe that always has so many results unanswered. It is lean, as it shares the machine with the hub: frames are
+//! One probe that always has so many results unanswered, or that sends one every so often. It is lean, as it shares the machine with the hub: frames are
 //! made once for each operation, only the code of the run is written into a copy.
 
 use std::{
@@ -12,15 +12,17 @@ use std::{
 
 use chrono::Utc;
 use probe_protocol::{HubFrame, OperationId, Payload, ProbeFrame, ResultCode, RunResult};
+use rand::RngExt as _;
 use tests::{
     Heard, ProbeSocket,
     probe::hello,
     wait::{SOON, within},
 };
+use tokio::time::interval_at;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
-use crate::scene::Work;
+use super::scene::Work;
 
 /// Longest a probe waits for an answer, on a machine that is busy.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -30,7 +32,7 @@ const NO_CODE: &str = "ffffffff-ffff-7fff-ffff-ffffffffffff";
 /// What all probes do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Phase {
+pub(super) enum Phase {
     /// Results are sent.
     Warm,
     /// And how long answers take is noted.
@@ -41,7 +43,7 @@ pub(crate) enum Phase {
 
 /// What all probes share.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shared(Arc<Together>);
+pub(super) struct Shared(Arc<Together>);
 
 #[derive(Debug, Default)]
 struct Together {
@@ -51,12 +53,12 @@ struct Together {
 
 impl Shared {
     /// Begins a phase.
-    pub(crate) fn begin(&self, phase: Phase) {
+    pub(super) fn begin(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// Results that were acknowledged so far.
-    pub(crate) fn stored(&self) -> usize {
+    pub(super) fn stored(&self) -> usize {
         self.0.stored.load(Ordering::Relaxed)
     }
 
@@ -67,14 +69,14 @@ impl Shared {
 
 /// The frame of a result, and where its code stands.
 #[derive(Debug)]
-pub(crate) struct Frame {
+pub(super) struct Frame {
     bytes: Vec<u8>,
     code_at: usize,
 }
 
 impl Frame {
     /// The frame of every result of that operation.
-    pub(crate) fn of(work: &Work) -> Self {
+    pub(super) fn of(work: &Work) -> Self {
         let now = Utc::now();
         let result = RunResult {
             operation: work.operation,
@@ -102,12 +104,21 @@ impl Frame {
     }
 }
 
+/// When a probe sends.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    /// Whenever fewer than so many are unanswered.
+    Window(usize),
+    /// So often, whether answers come or not.
+    Paced(Duration),
+}
+
 /// A connected probe.
 #[derive(Debug)]
-pub(crate) struct Sender {
+pub(super) struct Sender {
     socket: ProbeSocket,
     frames: Arc<Vec<Frame>>,
-    window: usize,
+    manner: Manner,
     shared: Shared,
     sent: usize,
     under_way: HashMap<ResultCode, Instant>,
@@ -116,12 +127,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Connects a probe that holds these operations.
-    pub(crate) async fn connect(
+    pub(super) async fn connect(
         url: &str,
         token: &str,
         operations: Vec<OperationId>,
         frames: Arc<Vec<Frame>>,
-        window: usize,
         shared: Shared,
     ) -> Self {
         let mut socket = ProbeSocket::open(url, token).await.expect("a session");
@@ -135,40 +145,73 @@ impl Sender {
         Self {
             socket,
             frames,
-            window,
+            manner: Manner::Window(1),
             shared,
             sent: 0,
-            under_way: HashMap::with_capacity(window),
+            under_way: HashMap::new(),
             latencies: Vec::new(),
         }
     }
 
+    /// With so many results unanswered.
+    pub(super) fn with_window(mut self, window: usize) -> Self {
+        self.manner = Manner::Window(window);
+        self
+    }
+
+    /// With one result every so often.
+    pub(super) fn paced(mut self, pace: Duration) -> Self {
+        self.manner = Manner::Paced(pace);
+        self
+    }
+
     /// Sends until the phase is [`Phase::Over`] and everything is answered; how long the measured answers took.
-    pub(crate) async fn run(mut self) -> Vec<Duration> {
+    pub(super) async fn run(mut self) -> Vec<Duration> {
+        let mut ticks = match self.manner {
+            Manner::Window(_) => None,
+            Manner::Paced(pace) => {
+                // Not all at the same time.
+                let first = pace.mul_f64(rand::rng().random());
+                Some(interval_at(tokio::time::Instant::now() + first, pace))
+            }
+        };
         loop {
-            if !self.shared.is(Phase::Over) {
-                self.fill().await;
-            } else if self.under_way.is_empty() {
+            let over = self.shared.is(Phase::Over);
+            if over && self.under_way.is_empty() {
                 return self.latencies;
             }
-            let heard = within(ANSWER_WITHIN, "an answer to results", self.socket.hear()).await;
-            match heard {
-                Heard::Frame(frame) => self.take(frame).await,
-                end => panic!("the hub left: {end:?}"),
+            if let (false, Manner::Window(window)) = (over, self.manner) {
+                self.send(window.saturating_sub(self.under_way.len()), Instant::now())
+                    .await;
+            }
+            let heard = within(ANSWER_WITHIN, "an answer to results", self.socket.hear());
+            let tick = async {
+                match &mut ticks {
+                    Some(ticks) => ticks.tick().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                heard = heard => match heard {
+                    Heard::Frame(frame) => self.take(frame).await,
+                    end => panic!("the hub left: {end:?}"),
+                },
+                // A probe that is late counts from when it should have sent.
+                due = tick, if !over => self.send(1, due.into_std()).await,
             }
         }
     }
 
-    /// Sends as many as may be under way; each is of another operation than the one before.
-    async fn fill(&mut self) {
-        let mut messages = Vec::with_capacity(self.window);
-        while self.under_way.len() < self.window {
+    /// Sends so many; each is of another operation than the one before.
+    async fn send(&mut self, count: usize, since: Instant) {
+        let mut messages = Vec::with_capacity(count);
+        for _ in 0..count {
             let frame = &self.frames[self.sent % self.frames.len()];
             let code = Uuid::now_v7().hyphenated().to_string();
             messages.push(frame.with(&code));
             self.sent += 1;
             let code = code.try_into().expect("a code");
-            self.under_way.insert(code, Instant::now());
+            self.under_way.insert(code, since);
         }
         assert!(self.socket.send_all(messages).await, "the hub left");
     }

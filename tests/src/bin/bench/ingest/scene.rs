@@ -1,12 +1,11 @@
 //! A hub with users, probes and operations of all kinds, ready to be kept busy.
 
-use mongodb::Database;
 use probe_protocol::{ContentFormat, OperationId};
 use serde_json::Value;
 use tests::{Hub, TestProbe, orders};
 
-/// Credits of who pays: more than all operations cost.
-const RICH: i64 = 1_000_000_000_000;
+use crate::population::RICH;
+
 /// Users who host the probes.
 const HOSTS: usize = 4;
 /// Operations of each kind; all of them run on all probes.
@@ -14,30 +13,41 @@ const OF_EACH_KIND: usize = 2;
 
 /// An operation, and what each of its runs brings in.
 #[derive(Debug, Clone)]
-pub(crate) struct Work {
+pub(super) struct Work {
     /// The operation.
-    pub(crate) operation: OperationId,
+    pub(super) operation: OperationId,
     /// What the contents are.
-    pub(crate) format: ContentFormat,
+    pub(super) format: ContentFormat,
     /// What a tool wrote.
-    pub(crate) content: Vec<u8>,
+    pub(super) content: Vec<u8>,
 }
 
 /// Everything that is there before the first result.
 #[derive(Debug)]
-pub(crate) struct Scene {
+pub(super) struct Scene {
     /// The hub.
-    pub(crate) hub: Hub,
+    pub(super) hub: Hub,
+    /// Others on the same database.
+    pub(super) others: Vec<Hub>,
     /// Its probes; nobody is connected.
-    pub(crate) probes: Vec<TestProbe>,
+    pub(super) probes: Vec<TestProbe>,
     /// Each is assigned to all probes and plans far more runs than there will be results.
-    pub(crate) work: Vec<Work>,
+    pub(super) work: Vec<Work>,
 }
 
 impl Scene {
-    /// Sets it on the MongoDB of that URI, in a fresh database.
-    pub(crate) async fn set(uri: &str, probes: usize) -> Self {
-        let hub = Hub::on_mongo(uri, &[("LOG_LEVEL", "info")]).await;
+    /// Sets it in a fresh database on the MongoDB of that URI, or in a file.
+    pub(super) async fn set(mongo: Option<&str>, probes: usize) -> Self {
+        let quiet = &[("LOG_LEVEL", "info")];
+        let hub = match mongo {
+            Some(uri) => Hub::on_mongo(uri, quiet).await,
+            None => Hub::start_with(quiet).await,
+        };
+        Self::of(hub, Vec::new(), probes).await
+    }
+
+    /// Sets it on hubs that are there.
+    pub(super) async fn of(hub: Hub, others: Vec<Hub>, probes: usize) -> Self {
         let mut hosts = Vec::with_capacity(HOSTS);
         for number in 0..HOSTS {
             hosts.push(hub.user(&format!("host-{number}"), 0).await);
@@ -61,14 +71,10 @@ impl Scene {
         }
         Self {
             hub,
+            others,
             probes: registered,
             work,
         }
-    }
-
-    /// Where the hub keeps everything.
-    pub(crate) async fn database(&self) -> Database {
-        self.hub.mongo().await.expect("a hub on MongoDB")
     }
 }
 
