@@ -1,5 +1,6 @@
 use super::*;
 
+mod fuzz;
 mod oracle;
 
 fn cron(text: &str) -> Cron {

@@ -1,0 +1,128 @@
+//! Contents of results: compressed texts, texts of dig, and documents.
+
+use ::fuzz::Target;
+
+use super::*;
+
+/// Heap for each byte that a content becomes: text, document, what is read of it, and buffers that grow.
+const HEAP_A_BYTE: usize = 16;
+/// Bytes that a byte of gzip becomes at most (RFC 1951: 258 bytes for two bits).
+const DEFLATED: usize = 1032;
+/// Longest input of gzip, bytes: it may become a thousand times as long.
+const LONGEST_GZIP: usize = 4096;
+/// Longest that so long a text may take.
+const LONGEST_TO_READ: Duration = Duration::from_secs(3);
+
+const DIG_WORDS: &[&str] = &[
+    "; <<>> DiG 9.18.1 <<>> -q a.example -t mx\n",
+    ";; global options: +cmd\n",
+    ";; Got answer:\n",
+    ";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1\n",
+    ";; QUESTION SECTION:\n;a.example.\t\tIN\tMX\n",
+    ";; ANSWER SECTION:\n",
+    "a.example.\t300\tIN\tA\t192.0.2.1\n",
+    ";; Query time: 4 msec\n",
+    ";; SERVER: 192.0.2.53#53(192.0.2.53)\n",
+    ";; connection timed out; no servers could be reached\n",
+    "; Transfer failed.\n",
+    "\n",
+    "\t",
+    "\"",
+];
+
+const JSON_WORDS: &[&str] = &[
+    "\"type\":\"ping\"",
+    "\"type\":\"trace\"",
+    "\"type\":\"dns\"",
+    "\"type\":\"failed\"",
+    "\"ping_sent\":",
+    "\"responses\":[",
+    "\"statistics\":{",
+    "\"hops\":[",
+    "\"probe_ttl\":",
+    "\"rtt\":",
+    "\"dst\":\"192.0.2.1\"",
+    "\"addr\":\"2001:db8::1\"",
+    "\"icmp_type\":",
+    "\"stop_reason\":\"COMPLETED\"",
+    "\"queries\":[",
+    "\"answers\":[",
+    "\"error\":",
+];
+
+/// What came of it, roughly.
+fn sort(readout: &Readout) -> (bool, u32, String) {
+    // The names of what a summary says, without how often: of a list the first entry tells enough.
+    let mut names = String::new();
+    let mut value = &parsed(&readout.summary);
+    let mut levels = 0;
+    while let (Value::Object(map), true) = (value, levels < 4) {
+        names.extend(map.keys().flat_map(|name| [name.as_str(), " "]));
+        let list = map.values().find_map(Value::as_array);
+        let Some(first) = list.and_then(|list| list.first()) else {
+            break;
+        };
+        value = first;
+        levels += 1;
+    }
+    let marker = readout
+        .document
+        .starts_with(r#"{"type":"undecoded","reason""#);
+    let undecoded = u32::from(marker) + readout.undecoded.min(2);
+    (readout.measured, undecoded, names)
+}
+
+#[test]
+fn compressed() {
+    let target = Target::new("gzip")
+        .longest(LONGEST_GZIP)
+        .heap(256 * 1024, DEFLATED * HEAP_A_BYTE)
+        .time(LONGEST_TO_READ);
+    target.run(|input| {
+        let readout = of_gzip(Kind::Dns, input);
+        check(Kind::Dns, &readout);
+        if readout.undecoded == 0 {
+            let document = parsed(&readout.document);
+            let again = of_gzip(Kind::Dns, &gzip(document.as_str().unwrap().as_bytes()));
+            assert_eq!(again, readout);
+        }
+        let reason = parsed(&readout.document)["reason"]
+            .as_str()
+            .map(str::to_owned);
+        (reason, sort(&readout))
+    });
+}
+
+#[test]
+fn texts_of_dig() {
+    let target = Target::new("dig").words(DIG_WORDS).heap(512 * 1024, 512);
+    target.run(|input| {
+        let readout = of_gzip(Kind::Dns, &gzip(input));
+        check(Kind::Dns, &readout);
+        assert_eq!(readout.undecoded, u32::from(str::from_utf8(input).is_err()));
+        if let Ok(text) = str::from_utf8(input) {
+            assert_eq!(parsed(&readout.document), text);
+        }
+        sort(&readout)
+    });
+}
+
+#[test]
+fn documents_of_json() {
+    let target = Target::new("documents")
+        .words(JSON_WORDS)
+        .heap(128 * 1024, 1024);
+    target.run(|input| {
+        let outcome = |kind: &Kind| {
+            let read = |raw: &[u8]| read(*kind, ResultFormat::Json, ContentFormat::Json, raw);
+            let readout = read(input);
+            check(*kind, &readout);
+            if readout.undecoded == 0 {
+                // Written anew it is the same, and kept as it is.
+                assert_eq!(read(readout.document.as_bytes()), readout);
+            }
+            sort(&readout)
+        };
+        Kind::ALL.iter().map(outcome).collect::<Vec<_>>()
+    });
+}
