@@ -74,9 +74,6 @@ const USUAL: Bounds = Bounds {
 /// Longest input of most targets, bytes: four times the longest file of a corpus.
 const USUAL_LENGTH: usize = 16 * 1024;
 
-/// Inputs between two looks at the clock.
-const A_FEW: u64 = 16;
-
 /// Time between two lines that say how far a long run is.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
@@ -144,7 +141,7 @@ impl Target {
             return;
         }
         let run = Run::new(self, &settings);
-        if let Err(told) = run.to_its_end(outcome) {
+        if let Err(told) = run.until_the_end(outcome) {
             panic!("{told}");
         }
     }
@@ -203,7 +200,7 @@ impl<'a> Run<'a> {
 
     /// # Errors
     /// What to tell whoever looks at the failure.
-    fn to_its_end(mut self, outcome: impl FnMut(&[u8]) -> u64) -> Result<(), String> {
+    fn until_the_end(mut self, outcome: impl FnMut(&[u8]) -> u64) -> Result<(), String> {
         let notes = Notes::open(self.target.name);
         let mut guard = Guard::new(self.target.bounds, notes, outcome);
         for file in self.corpus.files() {
@@ -216,7 +213,7 @@ impl<'a> Run<'a> {
             }
         }
         let mut said = Instant::now();
-        while self.inputs % A_FEW != 0 || self.began.elapsed() < self.settings.time {
+        while self.began.elapsed() < self.settings.time {
             self.inputs += 1;
             let input = self.mutator.change(&self.corpus);
             match guard.run(&input) {

@@ -32,7 +32,7 @@ fn settings(seed: u64) -> Settings {
 
 fn run(seed: u64, check: impl FnMut(&[u8]) -> u64) -> Result<(), String> {
     let settings = settings(seed);
-    Run::new(&TRIAL, &settings).to_its_end(check)
+    Run::new(&TRIAL, &settings).until_the_end(check)
 }
 
 fn holds(input: &[u8], word: &[u8]) -> bool {

@@ -227,11 +227,6 @@ fn requests() {
             code = answer["code"].as_str().unwrap_or_default().to_owned();
             code.extend(errors.take(2).filter_map(|error| error["detail"].as_str()));
         }
-        Some((
-            method,
-            status.as_u16(),
-            sort,
-            ::fuzz::sort_of(&code),
-        ))
+        Some((method, status.as_u16(), sort, ::fuzz::sort_of(&code)))
     });
 }
