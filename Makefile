@@ -58,7 +58,7 @@ chaos: ## break three hubs, Redis and MongoDB under load for a while (MINUTES=10
 
 fuzz: ## give changed inputs to all parsers for a while (MINUTES=10; TARGET=warts for one; PLADMED_SEED=… repeats a run)
 	@echo "building the unit tests, which the targets are part of"
-	PLADMED_FUZZ_MINUTES=$(MINUTES) PLADMED_FUZZ_TARGET=$(TARGET) PLADMED_FUZZ_INPUT=$(INPUT) \
+	PLADMED_FUZZ_MINUTES=$(MINUTES) PLADMED_FUZZ_TARGET=$(TARGET) PLADMED_FUZZ_INPUT=$(abspath $(INPUT)) \
 		$(CARGO) test --workspace --locked --lib --no-fail-fast -- fuzz:: --nocapture --test-threads 1
 
 bench: ## measure how many results a second a hub stores on MongoDB, beside bare inserts (ARGS="--help" for more)

@@ -71,6 +71,12 @@ impl Corpus {
             })
             .collect();
         assert!(!files.is_empty(), "{target} has no corpus");
+        Self::of(files)
+    }
+
+    /// Of these files, at least one.
+    #[must_use]
+    pub fn of(files: Vec<File>) -> Self {
         Self {
             files,
             ..Self::default()

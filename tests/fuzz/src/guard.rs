@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt, panic, process,
+    fmt, fs, panic, process,
     sync::{Arc, Condvar, Mutex, Once, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -13,8 +13,10 @@ use crate::{Bounds, notes::Notes};
 
 /// Time after which an input will never end.
 const STUCK: Duration = Duration::from_secs(60);
-/// How often an input must be too slow: a busy machine is slow once.
+/// How often an input must be too slow: a machine may be slow once, as when it reads a file for the first time.
 const SLOW_TIMES: u32 = 3;
+/// Where Linux tells for how long this thread has computed, nanoseconds, and how long it had to wait until it could.
+const COMPUTED: &str = "/proc/thread-self/schedstat";
 /// What the process ends with when an input never ends, as a test program does that fails.
 const FAILED: i32 = 101;
 /// Most characters of a panic's message that are shown.
@@ -177,7 +179,7 @@ impl<F: FnMut(&[u8]) -> u64> Guard<F> {
         self.watch.runs(input);
         let mut outcome = Ok(0);
         IS_WATCHED.set(true);
-        let began = Instant::now();
+        let began = Clock::now();
         let counted = allocation_counter::measure(|| {
             let outcome_of = &mut self.outcome;
             let run = panic::AssertUnwindSafe(|| outcome_of(input));
@@ -194,6 +196,35 @@ impl<F: FnMut(&[u8]) -> u64> Guard<F> {
         };
         (outcome.map_err(|()| failure()), took, counted.bytes_max)
     }
+}
+
+/// What the time of an input is taken by.
+struct Clock {
+    wall: Instant,
+    computed: Option<Duration>,
+}
+
+impl Clock {
+    fn now() -> Self {
+        Self {
+            computed: computed(),
+            wall: Instant::now(),
+        }
+    }
+
+    /// For how long this thread has computed since; where that is not known, how long ago it was.
+    fn elapsed(&self) -> Duration {
+        let wall = self.wall.elapsed();
+        let spent = |(before, now): (Duration, Duration)| now.saturating_sub(before);
+        self.computed.zip(computed()).map_or(wall, spent).min(wall)
+    }
+}
+
+/// For how long this thread has computed: what others do on this machine does not count.
+fn computed() -> Option<Duration> {
+    let told = fs::read_to_string(COMPUTED).ok()?;
+    let nanoseconds = told.split(' ').next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
 }
 
 impl<F> Drop for Guard<F> {

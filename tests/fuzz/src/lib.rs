@@ -140,7 +140,7 @@ impl Target {
             outcome(&input);
             return;
         }
-        let run = Run::new(self, &settings);
+        let run = Run::new(self, &settings, Corpus::read(self.name));
         if let Err(told) = run.until_the_end(outcome) {
             panic!("{told}");
         }
@@ -150,9 +150,11 @@ impl Target {
 /// What sort of message this is: without what it quotes and counts, which differs from input to input.
 #[must_use]
 pub fn sort_of(message: &dyn fmt::Display) -> String {
-    let (mut sort, mut quote) = (String::new(), None);
+    let (mut sort, mut quote, mut escaped) = (String::new(), None, false);
     for c in message.to_string().chars().take(LONGEST_SORT) {
         match (quote, c) {
+            _ if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
             (Some(opened), _) if c == opened => quote = None,
             (Some(_), _) => {}
             (None, '"' | '`') => quote = Some(c),
@@ -177,9 +179,8 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(target: &'a Target, settings: &'a Settings) -> Self {
+    fn new(target: &'a Target, settings: &'a Settings, corpus: Corpus) -> Self {
         let random = StdRng::seed_from_u64(settings.seed);
-        let corpus = Corpus::read(target.name);
         eprintln!(
             "fuzz {}: {} files, {:.1} s, {}={} repeats this run",
             target.name,

@@ -25,11 +25,9 @@ impl Notes {
     /// When it cannot be made.
     #[must_use]
     pub fn open(target: &str) -> Self {
-        let built = env::var_os("CARGO_TARGET_DIR").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-            PathBuf::from,
-        );
-        let folder = built.join("fuzz").join(target);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let built = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let folder = root.join(built).join("fuzz").join(target);
         fs::create_dir_all(&folder).unwrap();
         let folder = folder.canonicalize().unwrap();
         let running_at = folder.join(format!("running-{}", process::id()));

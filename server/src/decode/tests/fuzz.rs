@@ -50,26 +50,36 @@ const JSON_WORDS: &[&str] = &[
     "\"error\":",
 ];
 
-/// What came of it, roughly.
-fn sort(readout: &Readout) -> (bool, u32, String) {
-    // The names of what a summary says, without how often: of a list the first entry tells enough.
-    let mut names = String::new();
-    let mut value = &parsed(&readout.summary);
-    let mut levels = 0;
-    while let (Value::Object(map), true) = (value, levels < 4) {
-        names.extend(map.keys().flat_map(|name| [name.as_str(), " "]));
-        let list = map.values().find_map(Value::as_array);
-        let Some(first) = list.and_then(|list| list.first()) else {
-            break;
-        };
-        value = first;
-        levels += 1;
+/// What a document looks like: names and sorts of values; of a list how long it is, its first and its last.
+fn shape(value: &Value) -> String {
+    match value {
+        Value::Null => "0".to_owned(),
+        Value::Bool(it) => it.to_string(),
+        Value::Number(number) if number.is_f64() => "f".to_owned(),
+        Value::Number(number) => if number.is_u64() { "u" } else { "i" }.to_owned(),
+        Value::String(text) => if text.is_empty() { "e" } else { "s" }.to_owned(),
+        Value::Array(items) => {
+            let ends = [items.first(), items.last()];
+            let ends = ends.map(|item| item.map(shape).unwrap_or_default());
+            format!("{}{ends:?}", items.len().min(3))
+        }
+        Value::Object(map) => {
+            let fields = map
+                .iter()
+                .map(|(name, value)| format!("{name} {}", shape(value)));
+            fields.collect::<Vec<_>>().join(",")
+        }
     }
+}
+
+/// What came of it. A summary has names of a known set only.
+fn sort(readout: &Readout) -> (bool, u32, String) {
     let marker = readout
         .document
         .starts_with(r#"{"type":"undecoded","reason""#);
     let undecoded = u32::from(marker) + readout.undecoded.min(2);
-    (readout.measured, undecoded, names)
+    let summary = shape(&parsed(&readout.summary));
+    (readout.measured, undecoded, summary)
 }
 
 #[test]

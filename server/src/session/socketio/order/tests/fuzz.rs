@@ -111,8 +111,8 @@ fn check_order(order: Order) -> String {
             "{word}"
         );
     }
-    let names: Vec<&String> = params.keys().collect();
-    format!("{kind} {names:?} {fitting:?}")
+    let first = params.keys().next();
+    format!("{kind} {} {first:?} {fitting:?}", params.len())
 }
 
 /// The front of what is wrong, in whichever words.
