@@ -213,7 +213,9 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let mut said = Instant::now();
+        // The corpus takes the time it takes; changed inputs have all of theirs.
+        self.began = Instant::now();
+        let mut said = self.began;
         while self.began.elapsed() < self.settings.time {
             self.inputs += 1;
             let input = self.mutator.change(&self.corpus);
