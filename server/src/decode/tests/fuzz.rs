@@ -4,8 +4,9 @@ use ::fuzz::Target;
 
 use super::*;
 
-/// Heap for each byte that a content becomes: text, document, what is read of it, and buffers that grow.
-const HEAP_A_BYTE: usize = 16;
+/// Heap for each byte that a content becomes: text, document (six bytes for one, as in `\u0000`) in a buffer that grows,
+/// and what the checks read of it again.
+const HEAP_A_BYTE: usize = 48;
 /// Bytes that a byte of gzip becomes at most (RFC 1951: 258 bytes for two bits).
 const DEFLATED: usize = 1032;
 /// Longest input of gzip, bytes: it may become a thousand times as long.
