@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo run start debug logs stop test chaos bench lint fmt doc openapi picture install-tools check-tools clean
+.PHONY: help demo run start debug logs stop test chaos fuzz bench lint fmt doc openapi picture install-tools check-tools clean
 
 CARGO ?= cargo
-# Of chaos.
+# Of chaos, and of all targets of fuzz together.
 MINUTES ?= 10
 
 help: ## list the targets
@@ -55,6 +55,11 @@ chaos: ## break three hubs, Redis and MongoDB under load for a while (MINUTES=10
 	@echo "building the programs that the test starts"
 	@$(CARGO) build --workspace --bins --locked
 	PLADMED_CHAOS_MINUTES=$(MINUTES) $(CARGO) test --workspace --locked --test chaos -- platform --nocapture
+
+fuzz: ## give changed inputs to all parsers for a while (MINUTES=10; TARGET=warts for one; PLADMED_SEED=… repeats a run)
+	@echo "building the unit tests, which the targets are part of"
+	PLADMED_FUZZ_MINUTES=$(MINUTES) PLADMED_FUZZ_TARGET=$(TARGET) PLADMED_FUZZ_INPUT=$(abspath $(INPUT)) \
+		$(CARGO) test --workspace --locked --lib --no-fail-fast -- fuzz:: --nocapture --test-threads 1
 
 bench: ## measure a hub beside what can be reached without one, in some fifteen minutes (ARGS="--help" for more)
 	@echo "building a release; the first time this takes some minutes"

@@ -1,9 +1,9 @@
 //! Cron schedules: the dialect that every end of the system reads alike, and its arithmetic.
 //!
 //! Five fields (minute, hour, day of month, month, day of week) in UTC. `*`, numbers, `a-b`, `*/n`, `a-b/n`, lists of
-//! these with `,` (`*` only alone), names `jan`–`dec` and `sun`–`sat`; Sunday is 0 or 7. Where both day fields are
-//! restricted a day matches by either (crontab(5)); a day field that covers every day counts as `*`. Six fields,
-//! `@daily`, `L`, `#`, `W`, `?`, `5/15` and steps that leave the field are refused.
+//! these with `,` (`*` only alone), names `jan`–`dec` and `sun`–`sat`; Sunday is 0 or 7, and no range ends with `sun`.
+//! Where both day fields are restricted a day matches by either (crontab(5)); a day field that covers every day counts
+//! as `*`. Six fields, `@daily`, `L`, `#`, `W`, `?`, `5/15` and steps that leave the field are refused.
 
 use std::{fmt, str::FromStr};
 
@@ -82,11 +82,12 @@ const MONTH: Field = Field {
         "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
     ],
 };
+const SUNDAY: &str = "sun";
 const WEEKDAY: Field = Field {
     name: "day of week",
     min: 0,
     max: 7,
-    names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+    names: &[SUNDAY, "mon", "tue", "wed", "thu", "fri", "sat"],
 };
 
 /// Longest expression worth reading, bytes: every value of every field listed by number stays below it.
@@ -121,6 +122,8 @@ impl Field {
         };
         let (from, to) = match (range, range.split_once('-')) {
             ("*", _) => (self.min, self.last()),
+            // Some readers take this one for 0, some for 7.
+            (_, Some((_, to))) if to.eq_ignore_ascii_case(SUNDAY) => return None,
             (_, Some((from, to))) => (self.value(from)?, self.value(to)?),
             (_, None) if step.is_none() => self.value(range).map(|value| (value, value))?,
             _ => return None,

@@ -391,3 +391,6 @@ pub async fn create_superuser(
     store.close().await;
     Ok(created?.id.to_string())
 }
+
+#[cfg(test)]
+mod tests;

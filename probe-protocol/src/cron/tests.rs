@@ -1,5 +1,6 @@
 use super::*;
 
+mod fuzz;
 mod oracle;
 
 fn cron(text: &str) -> Cron {
@@ -67,7 +68,7 @@ fn refuses_what_some_end_reads_otherwise() {
         (3, "0 13 */13 jan/2 dec-jan 5-1 janu january ja mon 1-13 ?"),
         (
             4,
-            "8 */7 */8 mon#1 1#1 5L L fri-mon 6-0 7-1 sat-sun ? monday mo jan +MON mon/2 0-8",
+            "8 */7 */8 mon#1 1#1 5L L fri-mon 6-0 7-1 sat-sun 0-sun sun-Sun ? monday mo jan +MON mon/2 0-8",
         ),
     ] {
         for item in items.split(' ') {

@@ -4,6 +4,7 @@ use super::*;
 use crate::Kind;
 
 mod bytes;
+mod fuzz;
 mod roundtrip;
 
 const OPERATION: &str = "0123456789abcdef01234567";

@@ -62,7 +62,7 @@ fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Options for all questions first, then the questions, each with its own type. A [`Target`] never begins with `-`,
 /// `+` or `@`, so none can be taken for an option.
-fn args(params: &DnsParams, targets: &[Target]) -> Vec<String> {
+pub(super) fn args(params: &DnsParams, targets: &[Target]) -> Vec<String> {
     let mut args = Vec::new();
     if let Some(server) = params.server {
         args.push(format!("@{server}"));

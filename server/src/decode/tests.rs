@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod fuzz;
 mod summaries;
 
 const PING: &[u8] = include_bytes!("samples/ping.warts");

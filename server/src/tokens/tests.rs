@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod fuzz;
+
 fn tokens(key: &str) -> Tokens {
     Tokens::new(&SecretKey(key.into()), Duration::from_secs(60), false)
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod damage;
+mod fuzz;
 mod properties;
 mod records;
 mod samples;

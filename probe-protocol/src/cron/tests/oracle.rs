@@ -43,7 +43,7 @@ fn any_time() -> impl Strategy<Value = DateTime<Utc>> {
 }
 
 /// The oracle takes a day field that covers everything for a restriction; for us and crontab(5)'s readers it is `*`.
-fn oracle(cron: &Cron) -> croner::Cron {
+pub(super) fn oracle(cron: &Cron) -> croner::Cron {
     let mut fields: Vec<&str> = cron.as_str().split(' ').collect();
     if cron.days == EVERY_DAY {
         fields[2] = "*";

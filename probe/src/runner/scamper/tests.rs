@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod fuzz;
+
 fn parse(kind: Kind, params: Value) -> Measurement {
     Measurement::parse(kind, &params).unwrap()
 }

@@ -14,7 +14,7 @@ const DUMP_FACTOR: usize = 32;
 /// What even an empty input may print: the comment of the dump, and some room.
 const ALLOWANCE: usize = 4_096;
 
-fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
+pub(super) fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     let decoded = decode(bytes, &Limits::default());
     let json = decoded.to_json().to_string();
     prop_assert!(json.len() <= ALLOWANCE + JSON_FACTOR * bytes.len());

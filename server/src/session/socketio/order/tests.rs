@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod fuzz;
+
 fn assign(kind: Kind, targets: &[&str], params: Value) -> Assign {
     Assign {
         operation: OperationId::new(),

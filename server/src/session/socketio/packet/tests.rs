@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod fuzz;
+
 fn text(parser: &mut Parser, text: &str) -> Result<Packet, ParseError> {
     parser.text(text.into())
 }

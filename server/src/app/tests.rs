@@ -1,0 +1,5 @@
+//! The hub put together, without a listener.
+
+use super::*;
+
+mod fuzz;
