@@ -14,6 +14,7 @@ pub mod cron;
 pub mod frame;
 pub mod hello;
 pub mod id;
+pub mod old;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub mod policy;

@@ -67,6 +67,19 @@ impl HubUrl {
         self.0.as_str()
     }
 
+    /// The URL as it was read, for whoever needs its parts.
+    pub(crate) fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Where agents of the replaced system connect to the same hub.
+    pub(crate) fn for_old_agents(&self) -> Url {
+        let mut url = self.0.clone();
+        let base = url.path().strip_suffix(PATH).unwrap_or_default();
+        url.set_path(&format!("{base}{}", probe_protocol::old::PATH));
+        url
+    }
+
     /// Whether the token would cross a network unencrypted.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
@@ -107,6 +120,9 @@ impl FromStr for HubUrl {
     }
 }
 
+/// What stands before the token in the `Authorization` header.
+const SCHEME: &str = "Bearer ";
+
 /// A probe's token. Never printed.
 #[derive(Clone)]
 pub struct Token(HeaderValue);
@@ -117,6 +133,12 @@ pub struct Token(HeaderValue);
 pub struct NotAToken;
 
 impl Token {
+    /// The token itself.
+    pub(crate) fn text(&self) -> &str {
+        let text = self.0.to_str().unwrap_or_default();
+        text.strip_prefix(SCHEME).unwrap_or(text)
+    }
+
     /// The value of the `Authorization` header.
     #[must_use]
     pub fn bearer(&self) -> HeaderValue {
@@ -132,7 +154,8 @@ impl FromStr for Token {
         if text.is_empty() || !text.bytes().all(|c| c.is_ascii_graphic()) {
             return Err(NotAToken);
         }
-        let mut header = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| NotAToken)?;
+        let mut header =
+            HeaderValue::from_str(&format!("{SCHEME}{text}")).map_err(|_| NotAToken)?;
         header.set_sensitive(true);
         Ok(Self(header))
     }
@@ -162,6 +185,8 @@ mod tests {
         ] {
             assert_eq!(base.parse::<HubUrl>().unwrap().as_str(), url);
         }
+        let below: HubUrl = "http://x/a".parse().unwrap();
+        assert_eq!(below.for_old_agents().as_str(), "ws://x/a/socket.io/");
         for wrong in [
             "",
             "hub.example.org",
@@ -194,6 +219,7 @@ mod tests {
         };
         assert!(!format!("{hub:?} {:?}", hub.token.bearer()).contains("s3cret"));
         assert_eq!(hub.token.bearer(), "Bearer s3cret.token_x");
+        assert_eq!(hub.token.text(), "s3cret.token_x");
         for wrong in ["", "  ", "a b", "a\nb", "ñ"] {
             assert!(wrong.parse::<Token>().is_err(), "{wrong:?}");
         }

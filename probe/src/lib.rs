@@ -11,6 +11,7 @@
 //! - [`link`] dials and comes back ([`backoff`]); [`session`] is one websocket; [`desk`] is what the hub's words do
 //! - [`scheduler`] decides when a run happens ([`plan`], [`clock`]); [`packing`] makes its frame
 //! - [`runner`]: measuring, by scamper, dig or the built-in stand-ins
+//! - [`simulate`]: many probes in one process, to try a hub with; they keep nothing on disk
 //! - [`shelf`]: the thread that alone touches [`data_dir`], with [`assignments`] and [`spool`]
 
 pub mod agent;
@@ -28,6 +29,7 @@ pub mod runner;
 pub mod scheduler;
 pub mod session;
 pub mod shelf;
+pub mod simulate;
 pub mod spool;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use tokio_tungstenite::{
     tungstenite::{
         self,
         client::IntoClientRequest,
+        handshake::client::Request,
         http::{HeaderValue, StatusCode, header},
         protocol::WebSocketConfig,
     },
@@ -19,22 +20,22 @@ use tracing::{error, info, warn};
 
 use crate::{
     backoff::Backoff,
-    config::Hub,
+    config::{Hub, HubUrl, Token},
     desk::Desk,
     session::{self, End},
 };
 
 /// How long dialling may take: name, TCP, TLS and upgrade.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Pause after a hub that does not know the token: only a person can change that, on either side.
-const UNAUTHORIZED_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const UNAUTHORIZED_PAUSE: Duration = Duration::from_secs(60);
 
 /// A session that lasted this long was a good one: the next try is quick again.
 const LASTED: Duration = Duration::from_secs(60);
 
 /// Read buffer, bytes: the library fills all of it with zeros at each read, so it is small.
-const READ_BUFFER: usize = 4 * 1024;
+pub(crate) const READ_BUFFER: usize = 4 * 1024;
 
 /// Why the link ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub enum Unlinked {
 
 /// Why a dial gave no connection.
 #[derive(Debug, thiserror::Error)]
-enum DialError {
+pub(crate) enum DialError {
     #[error("no connection within {} s", DIAL_TIMEOUT.as_secs())]
     Slow,
     #[error("the hub does not accept the token (HTTP {0}): check it, or register the probe again")]
@@ -131,34 +132,47 @@ async fn attempt(
 }
 
 async fn dial(hub: &Hub) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, DialError> {
-    let mut request = hub
-        .url
-        .as_str()
-        .into_client_request()
-        .map_err(DialError::Socket)?;
+    let request = request(&hub.url, &hub.token)?;
+    let config = websocket_config()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0); // each frame leaves at once
+    let no_delay = true;
+    let dialling = connect_async_tls_with_config(request, Some(config), no_delay, None);
+    let dialled = timeout(DIAL_TIMEOUT, dialling).await;
+    let (socket, _) = dialled.map_err(|_| DialError::Slow)??;
+    Ok(socket)
+}
+
+/// The request that opens the websocket.
+pub(crate) fn request(url: &HubUrl, token: &Token) -> Result<Request, DialError> {
+    let mut request = url.as_str().into_client_request()?;
     let headers = request.headers_mut();
-    headers.insert(header::AUTHORIZATION, hub.token.bearer());
+    headers.insert(header::AUTHORIZATION, token.bearer());
     headers.insert(
         header::SEC_WEBSOCKET_PROTOCOL,
         HeaderValue::from_static(SUBPROTOCOL),
     );
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0) // each frame leaves at once
+    Ok(request)
+}
+
+/// What a hub may send.
+pub(crate) fn websocket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
         .max_message_size(Some(MAX_FRAME))
-        .max_frame_size(Some(MAX_FRAME));
-    let no_delay = true;
-    let dialling = connect_async_tls_with_config(request, Some(config), no_delay, None);
-    match timeout(DIAL_TIMEOUT, dialling).await {
-        Err(_) => Err(DialError::Slow),
-        Ok(Ok((socket, _))) => Ok(socket),
-        Ok(Err(tungstenite::Error::Http(answer))) => match answer.status() {
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                Err(DialError::Unauthorized(status))
-            }
-            status => Err(DialError::Refused(status)),
-        },
-        Ok(Err(error)) => Err(DialError::Socket(error)),
+        .max_frame_size(Some(MAX_FRAME))
+}
+
+impl From<tungstenite::Error> for DialError {
+    fn from(error: tungstenite::Error) -> Self {
+        match error {
+            tungstenite::Error::Http(answer) => match answer.status() {
+                status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                    Self::Unauthorized(status)
+                }
+                status => Self::Refused(status),
+            },
+            error => Self::Socket(error),
+        }
     }
 }
 

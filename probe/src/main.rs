@@ -15,6 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
+mod simulating;
+
 /// Stopped as asked.
 const STOPPED: u8 = 0;
 /// Cannot work: the data directory is in use or fails, or the machine can measure nothing.
@@ -45,6 +47,9 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show which tools and rights this machine has; exit code 0 when it can run anything, else 1
     Check(ToolArgs),
+    /// Be many probes at once, to try a hub: as load, and with probes that come and go, lose results and lie
+    #[command(after_help = simulating::HELP)]
+    Simulate(Box<simulating::SimulateArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +104,7 @@ async fn main() -> ExitCode {
     let code = match cli.command {
         Command::Run(args) => run(*args).await,
         Command::Check(tools) => check(&tools).await,
+        Command::Simulate(args) => simulating::run(*args).await,
     };
     ExitCode::from(code)
 }

@@ -395,4 +395,4 @@ async fn whole<T: Send + 'static>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -56,7 +56,7 @@ pub use importing::import;
 pub use migrating::{Migration, migrate, plan_migration};
 use platform::Platform;
 pub use resetting::{database_name, demand_expendable, reset};
-pub use seeding::{Seeded, seed};
+pub use seeding::{Seeded, SeededFleet, seed, seed_fleet};
 use stores::Use;
 use watched::Watched;
 

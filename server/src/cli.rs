@@ -88,8 +88,10 @@ enum Command {
     /// A superuser, two users, probes at real places, operations that have finished, were cancelled or are running, with
     /// results and a ledger in order. Prints whom one can log in as, and the tokens of the probes. Only where
     /// ENVIRONMENT is development or test.
+    ///
+    /// With --probes a fleet instead, for `pladmed-probe simulate`.
     #[command(after_help = seed::HELP)]
-    Seed,
+    Seed(seed::Seed),
     /// Delete everything in the database
     ///
     /// Only where ENVIRONMENT is development or test, and on a database that belongs to it. No hub may use it meanwhile.
@@ -152,7 +154,7 @@ pub(crate) fn main() -> ExitCode {
         Command::CloneMasked(ends) => copy::clone_masked(&ends),
         Command::Import(arguments) => import::run(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
-        Command::Seed => seed::run(),
+        Command::Seed(arguments) => seed::run(&arguments),
         Command::Reset(arguments) => reset::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),

@@ -37,8 +37,9 @@ mod views;
 pub mod warts;
 
 pub use app::{
-    App, AppError, Migration, Seeded, back_up, clone_masked, copy, create_superuser, database_name,
-    demand_expendable, import, migrate, plan_migration, reset, restore, seed,
+    App, AppError, Migration, Seeded, SeededFleet, back_up, clone_masked, copy, create_superuser,
+    database_name, demand_expendable, import, migrate, plan_migration, reset, restore, seed,
+    seed_fleet,
 };
 pub use config::{
     Config, ConfigError, Database, EdgeSettings, Environment, MongoServer, MongoSettings, Password,

@@ -18,8 +18,10 @@ use crate::{
 
 mod cast;
 mod contents;
+mod fleet;
 
 use cast::{PEOPLE, PLACES, Place};
+pub(crate) use fleet::fleet;
 
 /// When the story begins, hours before now: long enough for a history, short enough for a look at all of it.
 const BEGINS: i64 = 72;

@@ -31,6 +31,7 @@ mod results;
 mod schemathesis;
 mod sessions;
 mod shutdown;
+mod simulation;
 mod streams;
 mod warts;
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         old_http::trials(),
         old_probes::trials(),
         shutdown::trials(),
+        simulation::trials(),
         streams::trials(),
         sessions::trials(),
         operations::trials(),

@@ -6,6 +6,7 @@
 //! - [`OldApi`] speaks HTTP as the frontend of the replaced system does
 //! - [`FakeProbe`] speaks the probe protocol step by step, [`Courier`] delivers results whatever happens to the hub
 //! - [`OldProbe`] speaks as the agents of the replaced system do, [`OldAgent`] is one that rests on their real library
+//! - [`Simulated`] is a `pladmed-probe simulate` process: many probes at once
 //! - [`DnsServer`] answers a few names under `example.`
 //! - [`database`] reads the hub's store and says which promises it breaks
 //! - [`trial`] runs async tests under a deadline; [`wait`] waits for conditions, never for a time
@@ -29,6 +30,7 @@ pub mod platform;
 pub mod probe;
 pub mod process;
 pub mod random;
+pub mod simulated;
 pub mod trial;
 pub mod trust;
 pub mod user;
@@ -47,6 +49,7 @@ pub use old_api::OldApi;
 pub use old_probe::{Handed, Knock, OldHeard, OldProbe, OldResult, OldSocket};
 pub use platform::Platform;
 pub use probe::{Ack, FakeProbe, Heard, ProbeSocket};
+pub use simulated::Simulated;
 pub use trial::{Case, Trial};
 pub use trust::Trust;
 pub use user::{TestProbe, TestUser};

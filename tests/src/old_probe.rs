@@ -1,8 +1,9 @@
 //! An agent of the system that this one replaces, at the level of its frames, step by step: Socket.IO 5 in Engine.IO 4,
-//! written by hand, so that a test can also say what no library would.
+//! put together by hand, so that a test can also say what no library would.
 
 use std::time::Duration;
 
+use probe_protocol::old::{self, PING, PONG};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -14,8 +15,8 @@ use crate::{
 
 mod socket;
 
-pub use socket::{Knock, OldHeard, OldSocket, PATH};
-use socket::{PING, PONG};
+pub use probe_protocol::old::PATH;
+pub use socket::{Knock, OldHeard, OldSocket};
 
 /// Credits of an agent with its usual settings.
 pub const USUAL_CREDITS: i64 = 121;
@@ -38,14 +39,18 @@ impl Handed {
     /// When it is no event that the hub may send.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("42")?;
-        let (number, event) = rest.split_at(rest.find('[')?);
-        let event: Value = serde_json::from_str(event).expect("JSON in an event");
-        Some(Self {
-            kind: event[0].as_str().expect("an event's name").to_owned(),
-            argument: event[1].clone(),
-            ack: number.parse().expect("a number to acknowledge with"),
-        })
+        match old::OldHeard::read(text).expect("what a hub may say") {
+            old::OldHeard::Handed(old::Handed {
+                kind,
+                argument,
+                ack,
+            }) => Some(Self {
+                kind,
+                argument,
+                ack,
+            }),
+            _ => None,
+        }
     }
 
     /// The operation's identifier.
@@ -95,10 +100,7 @@ impl OldResult {
     /// The event that announces it, to be acknowledged with this number; its bytes follow in a message of their own.
     #[must_use]
     pub fn event(&self, number: u64) -> String {
-        let content = json!({"_placeholder": true, "num": 0});
-        let argument = json!({"operation_id": self.operation, "content": content, "unique_code": self.code,
-            "format": self.format});
-        format!("451-{number}{}", json!(["results", argument]))
+        old::result(&self.operation, &self.code, &self.format, number)
     }
 }
 
@@ -215,13 +217,12 @@ impl OldProbe {
 
     /// Acknowledges an event.
     pub async fn ack(&mut self, number: u64) {
-        self.say(&format!("43{number}[]")).await;
+        self.say(&old::ack(number)).await;
     }
 
     /// Tells that an operation is taken on, or over.
     pub async fn count(&mut self, event: &str, credits: i64) {
-        let event = json!([event, {"credits": credits}]);
-        self.say(&format!("42{event}")).await;
+        self.say(&old::tell(event, credits)).await;
     }
 
     /// Takes on an operation that was handed over.
@@ -270,8 +271,7 @@ impl OldProbe {
 
     /// What the hub acknowledges with this number.
     pub async fn acked(&mut self, number: u64) -> Value {
-        let front = format!("43{number}[");
-        let seen = |text: &str| read_ack(text, &front);
+        let seen = |text: &str| read_ack(text, number);
         if let Some(arguments) = self.journal.iter().find_map(|text| seen(text)) {
             return arguments;
         }
@@ -315,7 +315,9 @@ impl OldProbe {
     }
 }
 
-fn read_ack(text: &str, front: &str) -> Option<Value> {
-    let arguments = text.strip_prefix(front)?;
-    Some(serde_json::from_str(&format!("[{arguments}")).expect("JSON in an acknowledgement"))
+fn read_ack(text: &str, number: u64) -> Option<Value> {
+    match old::OldHeard::read(text).expect("what a hub may say") {
+        old::OldHeard::Acked(of, arguments) if of == number => Some(arguments),
+        _ => None,
+    }
 }

@@ -1,4 +1,4 @@
-mod players;
+pub(crate) mod players;
 
 use probe_protocol::{Close, Kind, RunResult};
 

@@ -7,7 +7,7 @@ use reqwest::tls::TlsInfo;
 use services::{Certificates, certificates};
 use tempfile::TempDir;
 use tests::{
-    Agent, Api, Hub, TestUser, Trial, Trust, eventually,
+    Agent, Api, Hub, Simulated, TestUser, Trial, Trust, eventually,
     hub::PASSWORD,
     orders,
     wait::{SOON, within},
@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     tests::trials![
         |it| it.unless(certificates::missing()).unless(Agent::missing());
         users_and_probes_come_by_tls_across_a_renewal,
+        a_simulated_fleet_comes_by_tls,
         what_is_no_pair_changes_nothing,
         who_does_not_shake_hands_is_closed,
         a_hub_without_a_good_pair_does_not_start,
@@ -196,6 +197,31 @@ async fn users_and_probes_come_by_tls_across_a_renewal() {
     // Plain HTTP gets no answer.
     let plain = secure.hub.api().request(reqwest::Method::GET, "/healthz");
     assert!(tests::api::send(plain).await.is_err());
+}
+
+async fn a_simulated_fleet_comes_by_tls() {
+    let secure = Secure::start().await;
+    let ana = TestUser::register(&secure.api(), "ana@example.org", PASSWORD).await;
+    let tokens = [ana.probe("new").await.token, ana.probe("old").await.token];
+    let tokens = tokens.each_ref().map(String::as_str);
+    let fleet = |trusts: bool| {
+        let mut command = tokio::process::Command::new(tests::process::program("pladmed-probe"));
+        if trusts {
+            command.env("SSL_CERT_FILE", text(&secure.files.ca));
+        }
+        Simulated::start_by(
+            command,
+            &secure.url,
+            &tokens,
+            &["--old", "0.5", "--for", "2"],
+        )
+    };
+    let told = fleet(true).ended().await.well();
+    assert_eq!(told.number("/connections/peak"), 2.0);
+    let told = fleet(false).ended().await;
+    assert_eq!(told.code, 1);
+    let why = &told.summary["errors"]["no_connection"]["last"];
+    assert!(why.to_string().contains("certificate"), "{why}");
 }
 
 async fn what_is_no_pair_changes_nothing() {

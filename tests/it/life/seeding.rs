@@ -1,6 +1,7 @@
 //! `pladmed seed` and `pladmed reset`: a world to play with, and its end.
 
-use tests::{FakeProbe, Hub, TestUser, Trial};
+use serde_json::json;
+use tests::{FakeProbe, Hub, Simulated, TestUser, Trial, eventually, wait::SOON};
 
 use super::bench::{Home, done, in_both};
 use crate::copying::bench::refused;
@@ -9,6 +10,7 @@ pub(super) fn trials() -> Vec<Trial> {
     in_both![
         a_seeded_world_keeps_every_promise,
         only_what_is_empty_is_seeded,
+        a_seeded_fleet_is_ready,
         a_reset_leaves_nothing,
         a_reset_leaves_alone_what_others_need,
     ]
@@ -141,4 +143,55 @@ async fn a_reset_leaves_alone_what_others_need(home: Home) {
     let why = refused(home.command("test", &["reset", "--yes"]), 2).await;
     assert!(why.contains("start a hub"), "{why}");
     assert_eq!(kept().await, 3);
+}
+
+async fn a_seeded_fleet_is_ready(home: Home) {
+    const PROBES: usize = 2500;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tokens");
+    let path = file.to_str().expect("a path");
+    let arguments = ["seed", "--probes", "2500", "--tokens", path];
+    let why = refused(home.command("production", &arguments), 2).await;
+    assert!(why.contains("development and test"), "{why}");
+    assert!(!file.exists());
+    let (said, _) = done(home.command("test", &arguments)).await;
+    let tokens = std::fs::read_to_string(&file).expect("tokens");
+    let tokens: Vec<&str> = tokens.lines().collect();
+    assert_eq!(tokens.len(), PROBES);
+    home.snapshot().await.check();
+    // Neither the tokens nor what is in the database is lost by mistake.
+    let why = refused(home.command("test", &arguments), 2).await;
+    assert!(why.contains("cannot write"), "{why}");
+    let other = folder.path().join("others");
+    let others = other.to_str().expect("a path");
+    let again = ["seed", "--probes", "1", "--tokens", others];
+    let why = refused(home.command("test", &again), 2).await;
+    assert!(why.contains("holds users already"), "{why}");
+    assert!(!other.exists());
+
+    let hub = home.hub("test").await;
+    let password = said.split_whitespace().nth(5).expect("a password");
+    let user = TestUser::log_in(hub.api(), "fleet@example.org", password).await;
+    let fleet = Simulated::start(
+        &hub.url(),
+        &tokens,
+        &["--probes", "20", "--connect-rate", "0"],
+    );
+    fleet.connected(20).await;
+    let first = async || {
+        let page = user
+            .api
+            .get("/api/v1/probes?connected=true&limit=100")
+            .await;
+        let page = page.expect(200)["items"].as_array().cloned();
+        page.filter(|items| items.len() == 20)
+    };
+    let items = eventually(SOON, "20 probes in the list", first).await;
+    let ids: Vec<_> = items.iter().map(|probe| probe["id"].clone()).collect();
+    let order = json!({"kind": "dns", "targets": ["example.org"], "probes": ids});
+    let operation = user.launch(&order).await;
+    let brought = async || (user.results(operation).await.len() == 20).then_some(());
+    eventually(SOON, "20 results", brought).await;
+    let _ = fleet.terminate().await.well();
+    home.snapshot().await.check();
 }

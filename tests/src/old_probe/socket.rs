@@ -1,6 +1,7 @@
 //! The websocket of an old agent: how it knocks, and messages one by one.
 
 use futures::{SinkExt as _, StreamExt as _};
+use probe_protocol::old::{self, PATH, PING, PONG};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -13,13 +14,6 @@ use crate::{
     trust::Trust,
     wait::{SOON, within},
 };
-
-/// Where such agents connect.
-pub const PATH: &str = "/socket.io/";
-
-/// A sign of life of the hub, and the answer to it.
-pub(super) const PING: &str = "2";
-pub(super) const PONG: &str = "3";
 
 /// What an agent says when it knocks.
 #[derive(Debug, Clone)]
@@ -35,10 +29,10 @@ impl Knock {
     #[must_use]
     pub fn new(token: &str, total: i64, in_use: i64) -> Self {
         Self {
-            query: format!("token={token}&transport=websocket&EIO=4&t=1795229050.829278"),
+            query: old::query(token),
             headers: vec![
-                ("total_credits", total.to_string()),
-                ("in_use_credits", in_use.to_string()),
+                (old::TOTAL_CREDITS, total.to_string()),
+                (old::IN_USE_CREDITS, in_use.to_string()),
             ],
         }
     }

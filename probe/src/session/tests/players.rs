@@ -29,16 +29,16 @@ use crate::{
 };
 
 /// Nothing here takes longer, except on a machine in trouble.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The hub's side: listens, and plays the hub frame by frame.
-pub(super) struct TestHub {
-    pub(super) listener: TcpListener,
+pub(crate) struct TestHub {
+    pub(crate) listener: TcpListener,
 }
 
-pub(super) struct Seat(pub(super) WebSocketStream<TcpStream>);
+pub(crate) struct Seat(pub(crate) WebSocketStream<TcpStream>);
 
-pub(super) fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         max_frame: probe_protocol::MAX_FRAME as u32,
         max_unanswered: 100,
@@ -48,12 +48,12 @@ pub(super) fn limits() -> Limits {
 }
 
 impl TestHub {
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { listener }
     }
 
-    pub(super) fn hub(&self) -> Hub {
+    pub(crate) fn hub(&self) -> Hub {
         let address = self.listener.local_addr().unwrap();
         Hub {
             url: format!("http://{address}/base/").parse().unwrap(),
@@ -62,7 +62,7 @@ impl TestHub {
     }
 
     /// The next connection, checked and upgraded.
-    pub(super) async fn upgrade(&self) -> Seat {
+    pub(crate) async fn upgrade(&self) -> Seat {
         let (socket, _) = timeout(PATIENCE, self.listener.accept())
             .await
             .unwrap()
@@ -82,7 +82,7 @@ impl TestHub {
     }
 
     /// The next session, welcomed with these limits; the operations that hello listed.
-    pub(super) async fn session(&self, limits: Limits) -> (Seat, Vec<OperationId>) {
+    pub(crate) async fn session(&self, limits: Limits) -> (Seat, Vec<OperationId>) {
         let mut seat = self.upgrade().await;
         let ProbeFrame::Hello(hello) = seat.frame().await else {
             panic!("hello comes first")
@@ -101,12 +101,12 @@ impl TestHub {
 }
 
 impl Seat {
-    pub(super) async fn send(&mut self, frame: &HubFrame) {
+    pub(crate) async fn send(&mut self, frame: &HubFrame) {
         let text = frame.to_text().unwrap();
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    pub(super) async fn message(&mut self) -> Message {
+    pub(crate) async fn message(&mut self) -> Message {
         timeout(PATIENCE, self.0.next())
             .await
             .unwrap()
@@ -115,7 +115,7 @@ impl Seat {
     }
 
     /// The next frame that is no `status`.
-    pub(super) async fn frame(&mut self) -> ProbeFrame {
+    pub(crate) async fn frame(&mut self) -> ProbeFrame {
         loop {
             let frame = match self.message().await {
                 Message::Text(text) => ProbeFrame::from_text(&text).unwrap(),
@@ -128,23 +128,23 @@ impl Seat {
         }
     }
 
-    pub(super) async fn result(&mut self) -> RunResult {
+    pub(crate) async fn result(&mut self) -> RunResult {
         match self.frame().await {
             ProbeFrame::Result(result) => result,
             other => panic!("not a result: {other:?}"),
         }
     }
 
-    pub(super) async fn assign(&mut self, assign: &Assign) {
+    pub(crate) async fn assign(&mut self, assign: &Assign) {
         self.send(&HubFrame::Assign(assign.clone())).await;
     }
 
-    pub(super) async fn stored(&mut self, operation: OperationId, code: ResultCode) {
+    pub(crate) async fn stored(&mut self, operation: OperationId, code: ResultCode) {
         let codes = vec![code];
         self.send(&HubFrame::Stored { operation, codes }).await;
     }
 
-    pub(super) async fn close(mut self, code: u16) {
+    pub(crate) async fn close(mut self, code: u16) {
         let frame = CloseFrame {
             code: CloseCode::from(code),
             reason: "word".into(),
@@ -155,15 +155,15 @@ impl Seat {
 }
 
 /// An agent on a scripted runner.
-pub(super) struct TestAgent {
-    pub(super) stop: CancellationToken,
-    pub(super) runner: Arc<Scripted>,
-    pub(super) _starts: UnboundedReceiver<(Job, chrono::DateTime<Utc>)>,
-    pub(super) link: JoinHandle<Unlinked>,
+pub(crate) struct TestAgent {
+    pub(crate) stop: CancellationToken,
+    pub(crate) runner: Arc<Scripted>,
+    pub(crate) _starts: UnboundedReceiver<(Job, chrono::DateTime<Utc>)>,
+    pub(crate) link: JoinHandle<Unlinked>,
 }
 
 impl TestAgent {
-    pub(super) async fn start(root: &Path, hub: Hub, may_end: usize) -> Self {
+    pub(crate) async fn start(root: &Path, hub: Hub, may_end: usize) -> Self {
         let shelf = fixture::shelf(root).await;
         let clock = Arc::new(SystemClock);
         let (runner, starts) = Scripted::new(clock.clone(), may_end);
@@ -181,7 +181,7 @@ impl TestAgent {
     }
 }
 
-pub(super) async fn both(may_end: usize) -> (tempfile::TempDir, TestHub, TestAgent) {
+pub(crate) async fn both(may_end: usize) -> (tempfile::TempDir, TestHub, TestAgent) {
     let root = tempfile::tempdir().unwrap();
     let hub = TestHub::open().await;
     let agent = TestAgent::start(root.path(), hub.hub(), may_end).await;

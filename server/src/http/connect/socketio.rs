@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// The path that the client library always uses.
-pub(super) const PATH: &str = "/socket.io/";
+pub(super) use probe_protocol::old::PATH;
 
 /// The version of Engine.IO that is spoken here.
 const ENGINE_IO: &str = "4";
