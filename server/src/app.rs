@@ -39,6 +39,7 @@ use crate::{
 
 mod backing_up;
 mod copying;
+mod diagnosing;
 mod edge;
 mod importing;
 mod migrating;
@@ -52,6 +53,7 @@ mod watched;
 
 pub use backing_up::{back_up, restore};
 pub use copying::{clone_masked, copy};
+pub use diagnosing::diagnose;
 pub use importing::import;
 pub use migrating::{Migration, migrate, plan_migration};
 use platform::Platform;
@@ -337,6 +339,7 @@ fn background(
         roster: roster.clone(),
         is_shared: config.redis.is_some(),
     };
+    let schedule = diagnosing::schedule(shared, config);
     let sweep = tokio::spawn(sweep.run(shared.stop.clone()));
     let others = vec![
         tokio::spawn(seats.run(shared.stop.clone())),
@@ -344,6 +347,7 @@ fn background(
         tokio::spawn(shared.live.clone().run(store.clone())),
         tokio::spawn(end_revoked(registry.clone(), bus.subscribe())),
         tokio::spawn(pulse.run(shared.stop.clone())),
+        tokio::spawn(schedule.run(shared.stop.clone())),
         tokio::spawn(metrics::upkeep()),
     ];
     (sweep, others)

@@ -12,6 +12,7 @@ use pladmed::{AppError, Config, ConfigError};
 mod backup;
 mod check_config;
 mod copy;
+mod diagnose;
 mod healthcheck;
 mod import;
 mod migrate;
@@ -107,6 +108,12 @@ enum Command {
     /// No hub may run meanwhile. The backup is looked through for damage first, and stays as it is.
     #[command(after_help = restore::HELP)]
     Restore(restore::Restore),
+    /// Look whether everything in the database is as it must be, also while hubs run
+    ///
+    /// Balances and ledgers, operations with their assignments and results, counters, references, and clocks. Changes
+    /// nothing, unless --repair is given. Hubs look once a day by themselves (DIAGNOSE_AT).
+    #[command(after_help = diagnose::HELP)]
+    Diagnose(diagnose::Diagnose),
     /// Check the settings and show what each variable does.
     CheckConfig,
     /// Ask the hub that runs here with these settings whether it is ready; exit code 0 when it is, else 1.
@@ -158,6 +165,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Reset(arguments) => reset::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
+        Command::Diagnose(arguments) => diagnose::run(&arguments),
         Command::CheckConfig => check_config::run(),
         Command::Healthcheck => healthcheck::run(),
         Command::Openapi { postman: false } => pages::print(pladmed::openapi),

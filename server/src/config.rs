@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
+use chrono::{NaiveTime, TimeDelta};
 use ipnet::IpNet;
 use probe_protocol::TargetPolicy;
 
 mod database;
+mod diagnosis;
 mod edge;
 mod metrics;
 mod reader;
@@ -131,6 +132,8 @@ pub struct Config {
     pub stop_within: Duration,
     /// How long a hub that stops, and has others beside it, takes to send its probes there.
     pub drain: Duration,
+    /// When everything is looked at: the time of day, in UTC; `None` is never.
+    pub diagnose_at: Option<NaiveTime>,
     /// Where metrics and health are served, if at an address of their own.
     pub metrics_address: Option<SocketAddr>,
     /// Filter of log lines.
@@ -201,6 +204,7 @@ impl Config {
         let sweep_seconds = reader.within("SWEEP_SECONDS", 2, 60);
         let stop_seconds = reader.within("STOP_SECONDS", 1, 600);
         let drain_seconds = reader.within("DRAIN_SECONDS", 0, 600);
+        let diagnose_at = reader.diagnose_at();
         let metrics_address = reader.metrics_address();
         let log_level = reader.log_level();
         let log_format = reader.word("LOG_FORMAT", LOG_FORMATS);
@@ -228,6 +232,7 @@ impl Config {
             sweep_within: Duration::from_secs(sweep_seconds?),
             stop_within: Duration::from_secs(stop_seconds?),
             drain: Duration::from_secs(drain_seconds?),
+            diagnose_at: diagnose_at?,
             metrics_address,
             log_level: log_level?,
             log_format: log_format?,

@@ -5,6 +5,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod assignment;
+pub(crate) mod audit;
 pub(crate) mod credits;
 pub(crate) mod fields;
 pub(crate) mod lifecycle;

@@ -51,6 +51,7 @@ pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod cors;
+pub(crate) mod diagnostics;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod headers;
@@ -230,6 +231,7 @@ fn with_health() -> OpenApiRouter<Http> {
         .routes(routes!(results::list))
         .routes(routes!(results::raw))
         .routes(routes!(events::stream))
+        .routes(routes!(diagnostics::show))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }

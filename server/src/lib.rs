@@ -10,6 +10,7 @@ mod app;
 mod bus;
 mod config;
 mod decode;
+mod diagnosis;
 mod dispatch;
 mod domain;
 mod http;
@@ -38,13 +39,14 @@ pub mod warts;
 
 pub use app::{
     App, AppError, Migration, Seeded, SeededFleet, back_up, clone_masked, copy, create_superuser,
-    database_name, demand_expendable, import, migrate, plan_migration, reset, restore, seed,
-    seed_fleet,
+    database_name, demand_expendable, diagnose, import, migrate, plan_migration, reset, restore,
+    seed, seed_fleet,
 };
 pub use config::{
     Config, ConfigError, Database, EdgeSettings, Environment, MongoServer, MongoSettings, Password,
     RedisSettings, TlsFiles, VARIABLES, Variable,
 };
+pub use diagnosis::Report;
 pub use telemetry::{TelemetryError, init as init_telemetry};
 pub use transfer::{Copied, Count, Imported, Observer};
 

@@ -163,6 +163,18 @@ pub(crate) fn bus_lost(messages: u64) {
     counter!(table::BUS_LOST).increment(messages);
 }
 
+/// Everything was looked at, by this hub or another one: when, and what each rule found. Before the first time, all is 0.
+pub(crate) fn diagnosed(
+    at: Option<DateTime<Utc>>,
+    findings: impl IntoIterator<Item = (&'static str, u64)>,
+) {
+    gauge!(table::DIAGNOSED).set(at.map_or(0.0, unix));
+    for (rule, count) in findings {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        gauge!(table::FINDINGS, "rule" => rule).set(float(count));
+    }
+}
+
 /// A request was answered. `route` is the template that its path matched.
 pub(crate) fn answered(method: &'static str, route: &str, status: u16, took: Duration) {
     let labels = [("method", method.to_owned()), ("route", route.to_owned())];
@@ -178,8 +190,7 @@ pub(crate) fn answered(method: &'static str, route: &str, status: u16, took: Dur
 /// Shows what has not happened yet as 0, as far as its labels are known: who looks for what grows must see where it began.
 fn begin() {
     gauge!(table::BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
-    gauge!(table::STARTED).set(Utc::now().timestamp_millis() as f64 / 1000.0);
+    gauge!(table::STARTED).set(unix(Utc::now()));
     for kind in [V1, OLD] {
         counter!(table::SESSIONS_OPENED, "kind" => kind).increment(0);
         gauge!(table::SESSIONS, "kind" => kind).set(0.0);
@@ -219,6 +230,12 @@ fn begin() {
     }
     outboxes(0, 0);
     ready(false);
+}
+
+/// A time as Prometheus has it: seconds.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+fn unix(at: DateTime<Utc>) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
 }
 
 /// A count as Prometheus has it.

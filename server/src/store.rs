@@ -16,6 +16,7 @@ use crate::domain::{
     Probe, Refusal, User, credits::LedgerReason, probe::ProbeCard,
 };
 
+mod audit;
 #[cfg(test)]
 mod contract;
 mod glance;
@@ -27,6 +28,7 @@ pub(crate) mod sqlite;
 mod stamp;
 mod upgrade;
 
+pub(crate) use audit::{AuditStore, Edge, Facts, OperationsFacts, Unreadable};
 pub(crate) use glance::{Progress, Standing};
 pub(crate) use lease::{Lease, Work};
 pub(crate) use moving::{MoveStore, Part, Record};
@@ -352,7 +354,10 @@ pub(crate) trait UpkeepStore: Send + Sync {
 
 /// All of it.
 pub(crate) trait Store:
-    UserStore + ProbeStore + OperationStore + UpkeepStore + MoveStore
+    UserStore + ProbeStore + OperationStore + UpkeepStore + MoveStore + AuditStore
 {
 }
-impl<T: UserStore + ProbeStore + OperationStore + UpkeepStore + MoveStore> Store for T {}
+impl<T: UserStore + ProbeStore + OperationStore + UpkeepStore + MoveStore + AuditStore> Store
+    for T
+{
+}

@@ -27,6 +27,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "bus",
             "config",
+            "diagnosis",
             "dispatch",
             "domain",
             "http",
@@ -53,6 +54,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("cli", &[]),
     ("config", &[]),
     ("decode", &["warts"]),
+    ("diagnosis", &["domain", "metrics", "store"]),
     (
         "dispatch",
         &["bus", "domain", "registry", "roster", "store"],
@@ -62,6 +64,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "http",
         &[
             "bus",
+            "diagnosis",
             "dispatch",
             "domain",
             "ingest",
@@ -84,7 +87,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("launch", &["bus", "dispatch", "domain", "roster", "store"]),
     (
         "lib",
-        &["app", "config", "http", "pages", "telemetry", "transfer"],
+        &[
+            "app",
+            "config",
+            "diagnosis",
+            "http",
+            "pages",
+            "telemetry",
+            "transfer",
+        ],
     ),
     ("listener", &["throttle"]),
     ("live", &["bus", "domain", "store", "views"]),

@@ -8,6 +8,7 @@ mod browser;
 mod copying;
 mod delivery;
 mod demo;
+mod diagnostics;
 mod docker;
 mod docs;
 mod edge;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         copying::trials(),
         delivery::trials(),
         demo::trials(),
+        diagnostics::trials(),
         docker::trials(),
         docs::trials(),
         edge::trials(),

@@ -57,7 +57,7 @@ async fn restart_with(hub: &mut Hub, days: &str) {
 }
 
 /// All documents of a collection.
-async fn all(database: &Database, collection: &str) -> Vec<Document> {
+pub(crate) async fn all(database: &Database, collection: &str) -> Vec<Document> {
     let mut cursor = database
         .collection::<Document>(collection)
         .find(Document::new())

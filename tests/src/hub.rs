@@ -216,6 +216,15 @@ impl Hub {
         data_dir(&self.folder)
     }
 
+    /// `pladmed` with these arguments, on its store and with its settings.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(&self.folder);
+        let settings = self.settings.iter().map(|(name, value)| (name, value));
+        command.envs(settings).args(arguments).kill_on_drop(true);
+        command
+    }
+
     /// The process.
     #[must_use]
     pub fn process(&mut self) -> &mut Process {

@@ -151,6 +151,39 @@ fn open_file(data_dir: &Path, what_for: Use, stamp: Stamp<'_>) -> Result<SqliteS
     store.map_err(unusable)
 }
 
+/// Opens the store of `config` beside hubs that may be running on it, as it is: its schema stays, and it gets no stamp. Where
+/// it is not to be `written`, nothing of it can change.
+///
+/// # Errors
+/// [`AppError`] when there is none, or it is of another version or environment, or cannot be used.
+pub(super) async fn open_to_look(
+    config: &Config,
+    is_written: bool,
+) -> Result<Arc<dyn Store>, AppError> {
+    let environment = config.environment.to_string();
+    let stamp = Stamp::Fitting(&environment);
+    Ok(match &config.database {
+        Database::Sqlite => {
+            let path = file(config);
+            if !path.is_file() {
+                let wrong = format!("there is no database at {}", path.display());
+                return Err(AppError::Input(wrong));
+            }
+            let store = SqliteStore::open_to_look(&path, stamp).map_err(unusable)?;
+            if is_written {
+                // It has the newest schema: a look would have been refused.
+                Arc::new(SqliteStore::open_beside(&path, stamp).map_err(unusable)?)
+            } else {
+                Arc::new(store)
+            }
+        }
+        Database::Mongo(settings) => {
+            let store = MongoStore::open_to_look(&place(settings), stamp).await;
+            Arc::new(store.map_err(unreachable)?)
+        }
+    })
+}
+
 /// Opens a store to read everything out of it. An embedded one is locked, so that no hub changes it meanwhile, and its
 /// schema stays as it is.
 ///

@@ -25,6 +25,7 @@ fn nothing_set_is_a_development_hub() {
     assert_eq!(config.resolve_targets, ResolveTargets::Probe);
     assert_eq!(config.name_server, None);
     assert_eq!(config.metrics_address, None);
+    assert_eq!(config.diagnose_at, Some(NaiveTime::MIN));
     assert!(config.warnings().is_empty());
     // What is empty has its default, as in the example file.
     let empty: Vec<_> = VARIABLES.iter().map(|v| (v.name, "")).collect();
@@ -232,4 +233,18 @@ fn the_page_for_operators_names_every_variable() {
     };
     let expected: Vec<String> = VARIABLES.iter().map(row).collect();
     assert_eq!(rows, expected);
+}
+
+#[test]
+fn everything_is_looked_at_at_a_time_of_day_or_never() {
+    let at = |text| read(&[("DIAGNOSE_AT", text)]).map(|config| config.diagnose_at);
+    assert_eq!(at("03:30"), Ok(NaiveTime::from_hms_opt(3, 30, 0)));
+    assert_eq!(at("23:59:58"), Ok(NaiveTime::from_hms_opt(23, 59, 58)));
+    assert_eq!(at("off"), Ok(None));
+    for wrong in ["24:00", "3", "midnight", "-1:00"] {
+        let Err(ConfigError(problems)) = at(wrong) else {
+            panic!("{wrong} was taken");
+        };
+        assert!(problems[0].starts_with("DIAGNOSE_AT: "), "{problems:?}");
+    }
 }

@@ -146,6 +146,11 @@ pub const VARIABLES: &[Variable] = &[
         "seconds over which a stop with REDIS_URL spreads the closing of its probes' connections, 0 to 600; they come on top of STOP_SECONDS",
     ),
     variable(
+        "DIAGNOSE_AT",
+        "00:00",
+        "time of day in UTC, as 03:30, at which one of the hubs looks whether everything in the database is as it must be; or off",
+    ),
+    variable(
         "METRICS_ADDRESS",
         "",
         "address and port, as 127.0.0.1:9464, at which alone /metrics is then served, and /healthz and /readyz besides; unset is on HOST and PORT",

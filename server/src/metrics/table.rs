@@ -40,6 +40,8 @@ pub(super) const STORE_FAILURES: &str = "pladmed_store_failures_total";
 pub(super) const BUS_UP: &str = "pladmed_bus_up";
 pub(super) const BUS_ROUND_TRIP: &str = "pladmed_bus_round_trip_duration_seconds";
 pub(super) const BUS_LOST: &str = "pladmed_bus_lost_messages_total";
+pub(super) const DIAGNOSED: &str = "pladmed_diagnosis_timestamp_seconds";
+pub(super) const FINDINGS: &str = "pladmed_diagnosis_findings";
 pub(super) const HTTP_REQUESTS: &str = "pladmed_http_requests_total";
 pub(super) const HTTP_DURATION: &str = "pladmed_http_request_duration_seconds";
 
@@ -122,6 +124,11 @@ pub(super) const METRICS: &[Metric] = &[
         BUS_LOST,
         "Messages to other hubs that were dropped because Redis was too slow.",
     ),
+    gauge(
+        DIAGNOSED,
+        "When a hub looked at everything in the database last, in Unix time; 0 before the first time.",
+    ),
+    gauge(FINDINGS, "What was not as it must be then, by rule."),
     counter(HTTP_REQUESTS, "Requests that were answered."),
     seconds(
         HTTP_DURATION,

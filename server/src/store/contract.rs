@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Store;
 use fixture::Hub;
 
+mod auditing;
 mod claiming;
 mod closing;
 mod ending;
@@ -95,6 +96,8 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
             ends_what_runs_when_it_closes, gives_no_grace_to_what_never_left, counts_a_single_run_at_any_time;
         wiping: leaves_nothing, leaves_the_rules;
         stamping: is_made_once, outlives_everything_else;
+        auditing: tells_what_is_there, goes_on_behind_every_page, names_what_is_absent, sees_one_moment,
+            repairs_nothing_that_is_right, keeps_the_newest_report;
         leasing: is_renewed, is_given_up, is_for_one_work;
         moving: reads_what_is_there, reads_in_bounds, adds_all_or_nothing, marks_what_has_not_finished;
     }

@@ -17,6 +17,8 @@ pub(crate) enum Work {
     ForgetKeys,
     /// [`super::UpkeepStore::forget_results`].
     ForgetResults,
+    /// [`super::AuditStore::keep_report`], and the look at everything before it.
+    Diagnose,
 }
 
 impl Work {
@@ -26,6 +28,7 @@ impl Work {
             Self::EndOverdue => "end_overdue",
             Self::ForgetKeys => "forget_keys",
             Self::ForgetResults => "forget_results",
+            Self::Diagnose => "diagnose",
         }
     }
 }

@@ -22,6 +22,7 @@ use link::Turns;
 use orphans::Orphans;
 use recording::Doubt;
 
+mod audit;
 mod balances;
 mod books;
 mod connect;
@@ -145,6 +146,21 @@ impl MongoStore {
         let (client, database) = connect::connect(place).await?;
         let kept = Kept::of(client, database);
         schema::check_as_it_is(&kept).await?;
+        Ok(Self::over(kept))
+    }
+
+    /// Opens a database of ours, of that environment, as it is: nothing is made or changed by it.
+    ///
+    /// # Errors
+    /// [`MongoOpenError`] when the server is away, or there is no such database, or one of another version or environment.
+    pub(crate) async fn open_to_look(
+        place: &Place,
+        stamp: Stamp<'_>,
+    ) -> Result<Self, MongoOpenError> {
+        let (client, database) = connect::connect(place).await?;
+        let kept = Kept::of(client, database);
+        schema::check_as_it_is(&kept).await?;
+        schema::fits(&kept, stamp).await?;
         Ok(Self::over(kept))
     }
 

@@ -15,6 +15,7 @@ use readers::Readers;
 use writer::Writer;
 
 mod assignments;
+mod audit;
 mod backup;
 mod balance;
 mod codec;
@@ -100,6 +101,18 @@ impl SqliteStore {
         Self::open_locked(path, Some(lock), Stamp::Any, None)
     }
 
+    /// Opens the file to look at it, also beside a hub that runs on it: nothing is made or changed, and writes fail. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it was written by another version of this program, is of another environment, or cannot be used.
+    pub(crate) fn open_to_look(path: &Path, stamp: Stamp<'_>) -> Result<Self, OpenError> {
+        open::demand_newest(path)?;
+        let looking = open::reader(path, None)?;
+        let belongs = environment::name_if_kept(&looking).map_err(open::failed(path))?;
+        stamp.check(|| path.display().to_string(), belongs.as_deref())?;
+        Self::over(path, looking, None, None)
+    }
+
     fn open_locked(
         path: &Path,
         lock: Option<File>,
@@ -107,6 +120,16 @@ impl SqliteStore {
         watch: Option<&Watch>,
     ) -> Result<Self, OpenError> {
         let connection = open::writer(path, stamp, watch)?;
+        Self::over(path, connection, lock, watch)
+    }
+
+    /// A store whose writer has that connection.
+    fn over(
+        path: &Path,
+        connection: Connection,
+        lock: Option<File>,
+        watch: Option<&Watch>,
+    ) -> Result<Self, OpenError> {
         let readers = (0..READERS)
             .map(|_| open::reader(path, watch))
             .collect::<Result<Vec<_>, _>>()?;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tests::{Hub, Knock, OldApi, OldProbe, OldResult, TestUser, database, hub::PASSWORD};
 
 use super::bench::{DIG, Ids, KEY, OldDatabase, import, token};
+use crate::diagnostics::bench::diagnose;
 
 /// A hub whose store had a superuser and nothing else, with all that the old system left.
 async fn hub() -> (Hub, OldDatabase, Ids) {
@@ -58,6 +59,8 @@ pub(super) async fn users_and_probes_go_on() {
     assert!((11 * 15..=12 * 15).contains(&back), "{back}");
     assert_eq!(hub.terminate().await, 0);
     database::snapshot(&hub.data_dir()).check_imported(&OldDatabase::imported(ids));
+    // What was paid for elsewhere is no finding.
+    diagnose(&hub, &[]).await.must_be_clean();
 }
 
 fn hex(id: ObjectId) -> String {

@@ -28,7 +28,9 @@ async fn older() -> Home {
     let home = Home::folder();
     let mut hub = home.hub("test").await;
     assert_eq!(hub.terminate().await, 0);
-    database::change(&home.data_dir(), "drop table environment", []);
+    for table in ["environment", "reports"] {
+        database::change(&home.data_dir(), &format!("drop table {table}"), []);
+    }
     set_version(&home.data_dir(), 4);
     home
 }
@@ -39,7 +41,7 @@ async fn an_older_database_is_brought_up_to_date() {
     let (plan, _) = done(home.command("test", &["migrate", "--dry-run"])).await;
     for word in [
         "has schema 4",
-        "needs 5",
+        "needs 6",
         "5  the environment",
         "Nothing was changed",
     ] {
@@ -53,7 +55,7 @@ async fn an_older_database_is_brought_up_to_date() {
     assert_eq!(version(), Some(4));
     let (said, _) = done(home.command("test", &["migrate", "--yes"])).await;
     assert!(said.contains("up to date"), "{said}");
-    assert_eq!(version(), Some(5));
+    assert_eq!(version(), Some(6));
     let mut hub = home.hub("test").await;
     // Nothing is to be done, so it does not matter that a hub runs.
     let (said, _) = done(home.command("test", &["migrate", "--yes"])).await;
@@ -98,7 +100,7 @@ async fn what_a_hub_refuses_is_refused(home: Home) {
 
 async fn a_terminal_is_asked() {
     let home = older().await;
-    for (answer, code, version) in [("no", 1, 4), ("", 1, 4), ("yes", 0, 5)] {
+    for (answer, code, version) in [("no", 1, 4), ("", 1, 4), ("yes", 0, 6)] {
         let program = tests::process::program("pladmed");
         let mut script = Command::new("script");
         let typed = home.data_dir().join("typed");

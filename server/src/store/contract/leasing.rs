@@ -16,7 +16,12 @@ async fn take(hub: &Hub, work: Work) -> Lease {
 }
 
 pub(super) async fn is_renewed(hub: Hub) {
-    for work in [Work::EndOverdue, Work::ForgetKeys, Work::ForgetResults] {
+    for work in [
+        Work::EndOverdue,
+        Work::ForgetKeys,
+        Work::ForgetResults,
+        Work::Diagnose,
+    ] {
         let lease = take(&hub, work).await;
         assert_eq!((lease.work, &*lease.holder, lease.fence), (work, "one", 1));
         assert_eq!(take(&hub, work).await, lease);

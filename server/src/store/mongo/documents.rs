@@ -16,7 +16,7 @@ mod users;
 pub(super) use operations::{AssignmentDoc, AssignmentId, OperationDoc, ScheduleDoc};
 pub(super) use probes::{AgentDoc, Point, ProbeDoc};
 pub(super) use results::{RawDoc, ResultDoc, ResultId};
-pub(super) use users::{KeyDoc, KeyId, LedgerDoc, UserDoc};
+pub(super) use users::{KeyDoc, KeyId, LedgerDoc, LedgerId, UserDoc};
 
 /// What is said of the database itself.
 #[derive(Debug, Serialize, Deserialize)]

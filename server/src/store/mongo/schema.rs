@@ -33,6 +33,19 @@ pub(super) const BY_PROBE: &str = "assignments_by_probe";
 /// What a database of the replaced system holds.
 const OLD: &[&str] = &["users", "probes", "operations"];
 
+/// The indexes of each collection that somebody counts on, beside the one of identifiers.
+pub(super) const INDEXES: &[(&str, &[&str])] = &[
+    ("users", &["users_by_email"]),
+    ("probes", &["probes_by_owner", "probes_by_location"]),
+    ("operations", &["operations_by_owner"]),
+    (
+        "assignments",
+        &["assignments_by_operation", BY_PROBE, "assignments_by_end"],
+    ),
+    ("results", &["results_by_number"]),
+    ("idempotency_keys", &["keys_by_age"]),
+];
+
 /// Makes a query go along an index. Where several would do, MongoDB chooses by a race on what is there at the moment and
 /// keeps its choice when that has changed.
 pub(super) fn along(index: &str) -> Hint {
@@ -166,7 +179,7 @@ async fn belong(kept: &Kept, stamp: Stamp<'_>) -> Result<(), MongoOpenError> {
 }
 
 /// Refuses a database of another environment.
-async fn fits(kept: &Kept, stamp: Stamp<'_>) -> Result<(), MongoOpenError> {
+pub(super) async fn fits(kept: &Kept, stamp: Stamp<'_>) -> Result<(), MongoOpenError> {
     let found = environment(kept).await?;
     let name = || format!("the database {}", kept.database.name());
     Ok(stamp.check(name, found.as_deref())?)

@@ -9,7 +9,7 @@ use mongodb::Collection;
 use probe_protocol::ProbeId;
 
 use super::{
-    MongoStore,
+    MongoStore, audit,
     documents::{OnlyId, date},
     error::Attempt,
     leases::{self, Wish},
@@ -122,6 +122,7 @@ async fn delete_all(tx: &mut Tx) -> Attempt<Vec<ProbeId>> {
         tx.kept.users.name().to_owned(),
     ];
     moving::forget(tx).await?;
+    audit::forget(tx).await?;
     for name in names {
         let collection: Collection<Document> = tx.kept.database.collection(&name);
         tx.delete(&collection, doc! {}).await?;

@@ -45,6 +45,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "the environment that the database belongs to",
         sql: include_str!("migrations/0005_environment.sql"),
     },
+    Migration {
+        name: "the report of the last diagnosis",
+        sql: include_str!("migrations/0006_reports.sql"),
+    },
 ];
 /// Marks the file as ours, for `file(1)` and against mistakes: "PLAD".
 const APPLICATION_ID: i64 = 0x504c_4144;

@@ -18,6 +18,7 @@ const TABLES: &[&str] = &[
     "probes",
     "users",
     "moves",
+    "reports",
 ];
 
 /// Deletes all rows and keeps the schema with its indexes; answers with the probes there were.

@@ -184,6 +184,10 @@ fn run(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Command>>, clo
             queue.close();
         }
     }
+    // Who only looks has nothing to leave behind.
+    if connection.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) {
+        return;
+    }
     // Leaves one file behind, so that copying it is a backup.
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the write-ahead log stays until the next start");
