@@ -2,6 +2,7 @@
 //! below, with its arguments, its help, and what it says; what it does is the library's.
 
 use std::{
+    fmt,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     process::ExitCode,
 };
@@ -185,6 +186,14 @@ pub(crate) fn main() -> ExitCode {
 /// The settings.
 fn config() -> Result<Config, Failure> {
     Ok(Config::from_vars(std::env::vars())?)
+}
+
+/// Prints lines. Whoever reads them may have enough before the end, as `head` does.
+fn show(lines: impl fmt::Display) -> io::Result<()> {
+    match writeln!(io::stdout(), "{lines}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

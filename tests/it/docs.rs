@@ -4,13 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use serde_json::Value;
 use tests::{
     Case, Trial,
     process::{on_path, program},
+    wait::{SOON, within},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -32,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                     .then(|| "dot (graphviz) is not installed".to_owned()),
             )
             .run(async || the_picture_is_up_to_date()),
+        Case::new("it::docs::a_page_may_be_read_in_part").run(a_page_may_be_read_in_part),
         Case::new("it::docs::links_lead_somewhere").run(async || links_lead_somewhere()),
     ]
 }
@@ -205,4 +207,21 @@ fn links_lead_somewhere() {
             }
         }
     }
+}
+
+/// As `pladmed openapi | head` does.
+async fn a_page_may_be_read_in_part() {
+    let mut printing = tokio::process::Command::new(program("pladmed"))
+        .arg("openapi")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("pladmed starts");
+    drop(printing.stdout.take());
+    let printed = within(SOON, "the end of a page", printing.wait_with_output());
+    let printed = printed.await.expect("its output");
+    assert_eq!(String::from_utf8_lossy(&printed.stderr), "");
+    assert!(printed.status.success(), "{}", printed.status);
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Done, config};
+use super::{Done, config, show};
 
 /// Runs it.
 pub(super) fn run() -> Done {
@@ -20,11 +20,12 @@ pub(super) fn run() -> Done {
             None if variable.default.is_empty() => "(unset)",
             None => variable.default,
         };
-        println!("{:18} {shown}\n{:18} {}", variable.name, "", variable.help);
+        let (name, help) = (variable.name, variable.help);
+        show(format_args!("{name:18} {shown}\n{:18} {help}", ""))?;
     }
     for warning in config()?.warnings() {
-        println!("\nwarning: {warning}");
+        show(format_args!("\nwarning: {warning}"))?;
     }
-    println!("\nThe settings are good.");
+    show("\nThe settings are good.")?;
     Ok(ExitCode::SUCCESS)
 }

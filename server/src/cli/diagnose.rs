@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use pladmed::AppError;
 
-use super::{Done, Failure, config, progress::Progress, runtime};
+use super::{Done, Failure, config, progress::Progress, runtime, show};
 
 /// More on it.
 pub(super) const HELP: &str = "\
@@ -55,9 +55,9 @@ pub(super) fn run(arguments: &Diagnose) -> Done {
         Ok(report) => report,
     };
     if arguments.json {
-        println!("{}", report.pretty_json()?);
+        show(report.pretty_json()?)?;
     } else {
-        println!("{report}");
+        show(report.to_string())?;
     }
     Ok(if report.is_clean() {
         ExitCode::SUCCESS

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::Done;
+use super::{Done, show};
 
 /// Prints a page.
 pub(super) fn print(page: impl FnOnce() -> Result<String, serde_json::Error>) -> Done {
-    println!("{}", page()?.trim_end());
+    show(page()?.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
