@@ -64,14 +64,15 @@ fn read(said: &str) -> Option<Load> {
 /// wrk's times: `950.00us`, `1.20ms`, `2.00s`, `1.00m`.
 fn milliseconds(time: &str) -> Option<f64> {
     let number = time.trim_end_matches(char::is_alphabetic);
-    let unit = match time.strip_prefix(number)? {
-        "us" => 1e-3,
-        "ms" => 1.0,
-        "s" => 1e3,
-        "m" => 60e3,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * unit)
+    let unit = time.strip_prefix(number)?;
+    let number: f64 = number.parse().ok()?;
+    match unit {
+        "us" => Some(number / 1e3),
+        "ms" => Some(number),
+        "s" => Some(number * 1e3),
+        "m" => Some(number * 60e3),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
