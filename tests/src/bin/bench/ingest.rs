@@ -2,7 +2,7 @@
 //! same documents into the same store; and how long a probe waits at half of that.
 //!
 //! In each round [`scene`] sets up a hub on a fresh database, [`load`] keeps it busy with the probes of [`sender`], and
-//! [`on_mongo`] or [`on_sqlite`] reads the documents that it stored and inserts them again without a hub.
+//! [`mod@on_mongo`] or [`mod@on_sqlite`] reads the documents that it stored and inserts them again without a hub.
 
 use std::time::Duration;
 
