@@ -8,7 +8,7 @@ use probe_protocol::{
     Assign, ContentFormat, Hello, HubFrame, Kind, OperationId, PATH, Payload, ProbeFrame,
     Rejection, ResultCode, RunResult, SUBPROTOCOL, Welcome,
 };
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
     tungstenite::{self, Message, client::IntoClientRequest as _, protocol::WebSocketConfig},
@@ -125,6 +125,11 @@ impl ProbeSocket {
             .is_ok()
     }
 
+    /// Sends the head of a binary message of so many bytes, and nothing of it.
+    pub async fn begin(&mut self, bytes: u64) {
+        begin(&mut self.0, bytes).await;
+    }
+
     /// Sends any websocket messages, in as few writes as can be; false when the connection is gone.
     pub async fn send_all(&mut self, messages: Vec<Message>) -> bool {
         let sending = async {
@@ -165,6 +170,20 @@ impl ProbeSocket {
             };
         }
     }
+}
+
+/// Sends the head of a binary message of so many bytes and nothing of it. A hub judges by the head; and who is still sending
+/// when the other end hangs up may hear of a reset instead of its last words.
+///
+/// # Panics
+/// When the connection is gone.
+pub(crate) async fn begin(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>, bytes: u64) {
+    // Final, binary; masked, by zeros, with a length of eight bytes (RFC 6455 section 5.2).
+    let mut head = vec![0x82, 0xff];
+    head.extend(bytes.to_be_bytes());
+    head.extend([0; 4]);
+    let sent = within(SOON, "room to send", socket.get_mut().write_all(&head)).await;
+    sent.expect("the hub is there");
 }
 
 /// Makes the end of a connection a reset.

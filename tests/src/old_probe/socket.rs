@@ -10,7 +10,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    probe::{Refused, UPGRADED_WITHIN, reset},
+    probe::{Refused, UPGRADED_WITHIN, begin, reset},
     trust::Trust,
     wait::{SOON, within},
 };
@@ -123,6 +123,11 @@ impl OldSocket {
     pub async fn send(&mut self, message: Message) -> bool {
         let sending = self.0.send(message);
         within(SOON, "room to send", sending).await.is_ok()
+    }
+
+    /// Sends the head of a binary message of so many bytes, and nothing of it.
+    pub async fn begin(&mut self, bytes: u64) {
+        begin(&mut self.0, bytes).await;
     }
 
     /// Sends what is left to send, answers to pings among it.
