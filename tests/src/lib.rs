@@ -16,6 +16,7 @@
 pub mod agent;
 pub mod api;
 pub mod browser;
+mod connection;
 pub mod courier;
 pub mod database;
 pub mod dns;

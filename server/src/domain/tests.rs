@@ -19,7 +19,7 @@ use super::{
     selection::fits,
 };
 
-const STATES: [AssignmentState; 7] = [
+pub(super) const STATES: [AssignmentState; 7] = [
     AssignmentState::Pending,
     AssignmentState::Delivered,
     AssignmentState::Accepted,

@@ -10,7 +10,8 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    probe::{Refused, UPGRADED_WITHIN, begin, reset},
+    connection::{begin, reset},
+    probe::{Refused, UPGRADED_WITHIN},
     trust::Trust,
     wait::{SOON, within},
 };

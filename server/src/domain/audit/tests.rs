@@ -4,19 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use probe_protocol::{OperationId, ProbeId, UserId};
 
 use super::*;
-use crate::domain::{AssignmentState, credits::LedgerReason, lifecycle};
+use crate::domain::{AssignmentState, credits::LedgerReason, lifecycle, tests::STATES};
 
 mod properties;
-
-const STATES: [AssignmentState; 7] = [
-    AssignmentState::Pending,
-    AssignmentState::Delivered,
-    AssignmentState::Accepted,
-    AssignmentState::Finished,
-    AssignmentState::Refused,
-    AssignmentState::Cancelled,
-    AssignmentState::Expired,
-];
 
 fn noon() -> DateTime<Utc> {
     "2026-03-01T12:00:00Z".parse().unwrap()
