@@ -63,7 +63,7 @@ fuzz: ## give changed inputs to all parsers for a while (MINUTES=10; TARGET=wart
 
 bench: ## measure a hub beside what can be reached without one, in some fifteen minutes (ARGS="--help" for more)
 	@echo "building a release; the first time this takes some minutes"
-	@$(CARGO) build --release --locked -p pladmed -p tests --bin pladmed --bin bench
+	@$(CARGO) build --release --locked -p pladmed -p pladmed-probe -p tests --bin pladmed --bin pladmed-probe --bin bench
 	@exec "$${CARGO_TARGET_DIR:-target}/release/bench" $(ARGS)
 
 lint: ## check format, clippy and dependencies

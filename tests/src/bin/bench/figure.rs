@@ -131,6 +131,19 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// By how much the second value grows with the first: least squares.
+pub(crate) fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = f64::from(u32::try_from(points.len()).unwrap_or(u32::MAX));
+    let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
+    let mean_y = points.iter().map(|point| point.1).sum::<f64>() / count;
+    let up: f64 = points
+        .iter()
+        .map(|(x, y)| (x - mean_x) * (y - mean_y))
+        .sum();
+    let along: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    up / along
+}
+
 /// How many in a second.
 pub(crate) fn rate(count: usize, took: Duration) -> f64 {
     u32::try_from(count).map_or(f64::NAN, f64::from) / took.as_secs_f64()

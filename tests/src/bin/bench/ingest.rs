@@ -18,6 +18,7 @@ mod scene;
 mod sender;
 
 use load::Taken;
+pub(crate) use load::stored;
 use scene::Scene;
 
 /// Probes that are connected.

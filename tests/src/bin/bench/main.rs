@@ -21,6 +21,7 @@ mod machine;
 mod page;
 mod population;
 mod sessions;
+mod soak;
 mod streams;
 
 use figure::Section;
@@ -34,7 +35,7 @@ use page::Report;
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 struct Cli {
-    /// What to measure; everything where nothing is named
+    /// What to measure; everything but a soak where nothing is named
     sections: Vec<Part>,
     /// Short times, to see that it works; docs/benchmarks.md stays as it is
     #[arg(long)]
@@ -45,6 +46,9 @@ struct Cli {
     /// Rounds of ingest; the figures are their medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
+    /// How long a soak lasts
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=10_080))]
+    minutes: u16,
     /// Be the bare websocket server that sessions are measured beside
     #[arg(long, hide = true)]
     bare_sockets: bool,
@@ -65,6 +69,8 @@ enum Part {
     Instances,
     /// What work costs where much else is there
     Growth,
+    /// A long time with probes that come and go; only where it is named
+    Soak,
 }
 
 /// How long a hub is measured at each load, and with `--quick`.
@@ -101,6 +107,7 @@ impl Part {
                 growth::on_sqlite(cli.quick).await,
                 growth::on_mongo(cli.quick).await,
             ],
+            Self::Soak => soak::measure(cli.minutes, cli.quick).await,
         }
     }
 }
@@ -115,7 +122,11 @@ fn main() -> ExitCode {
     let (machine, began) = (Machine::this(), Instant::now());
     let mut sections = Vec::new();
     for part in Part::value_variants() {
-        if cli.sections.is_empty() || cli.sections.contains(part) {
+        let is_wanted = match cli.sections.is_empty() {
+            true => *part != Part::Soak,
+            false => cli.sections.contains(part),
+        };
+        if is_wanted {
             sections.extend(runtime.block_on(part.measure(&cli)));
         }
     }

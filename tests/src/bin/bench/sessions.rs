@@ -11,7 +11,7 @@ use tests::{Hub, TestUser, orders};
 
 use crate::{
     crowd::{self, Crowd},
-    figure::{Figure, Section, Target, median, ms, rate},
+    figure::{Figure, Section, Target, median, ms, rate, slope},
     population,
 };
 
@@ -41,6 +41,12 @@ const TIMES_BROADCAST: f64 = 2.0;
 const AT_ONCE: usize = 10;
 /// How much more than so many times one of them they may take.
 const LINEAR: f64 = 1.2;
+/// Probes of an operation that must not notice how many others are connected.
+const SOME: usize = 100;
+/// All the probes are so many times as many as there are when there are few.
+const FEW: usize = 10;
+/// How many times as long it may take among all as among few.
+const FLAT: f64 = 1.5;
 
 /// On SQLite.
 pub(crate) async fn on_sqlite(quick: bool) -> Section {
@@ -86,7 +92,13 @@ async fn section(title: &'static str, mut hub: Hub, quick: bool) -> Section {
     eprintln!("{title}: operations for all of them");
     let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
     let (one, ten) = dispatch(&user, &ids, &crowd).await;
+    let some = &ids[..SOME];
+    let among_all = to_all(&user, some, &crowd).await;
     let frame = crowd.last_assignment().expect("an assignment");
+    drop(crowd);
+    let mut crowd = Crowd::default();
+    crowd.join(&hub.url(), &tokens[..count / FEW]).await;
+    let among_few = to_all(&user, some, &crowd).await;
     drop(crowd);
 
     eprintln!("{title}: a bare server");
@@ -109,7 +121,7 @@ async fn section(title: &'static str, mut hub: Hub, quick: bool) -> Section {
             count,
             &of_hub,
             &of_bare,
-            [one, ten],
+            [one, ten, among_all, among_few],
             median(broadcasts),
             commit,
         ),
@@ -149,7 +161,8 @@ async fn come(
         crowd.join(url, &tokens[there..until]).await;
         there = until;
         tokio::time::sleep(SETTLED_AFTER).await;
-        seen.push((there, resident_kib()));
+        #[expect(clippy::cast_precision_loss, reason = "sessions and KiB")]
+        seen.push((there as f64, resident_kib() as f64));
     }
     drop(crowd);
     tokio::time::sleep(SETTLED_AFTER).await;
@@ -163,23 +176,19 @@ async fn come(
     (crowd, coming)
 }
 
-/// By how much the second value grows with the first: least squares.
-fn slope(points: &[(usize, u64)]) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "sessions and KiB")]
-    let points: Vec<(f64, f64)> = points.iter().map(|&(x, y)| (x as f64, y as f64)).collect();
-    let count = f64::from(u32::try_from(points.len()).unwrap_or(u32::MAX));
-    let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
-    let mean_y = points.iter().map(|point| point.1).sum::<f64>() / count;
-    let up: f64 = points
-        .iter()
-        .map(|(x, y)| (x - mean_x) * (y - mean_y))
-        .sum();
-    let along: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-    up / along
-}
-
 /// How long one operation takes to all these probes, who are the crowd, and several at once, milliseconds.
 pub(crate) async fn dispatch(user: &TestUser, probes: &[ProbeId], crowd: &Crowd) -> (f64, f64) {
+    let one = to_all(user, probes, crowd).await;
+    let order = orders::ping(probes);
+    let (before, began) = (crowd.assignments(), Instant::now());
+    let launched = (0..AT_ONCE).map(|_| user.launch(&order));
+    let all = crowd.until(before + AT_ONCE * probes.len(), began);
+    let (_, took) = tokio::join!(futures::future::join_all(launched), all);
+    (one, ms(took))
+}
+
+/// How long one operation takes to all these probes, who are in the crowd, milliseconds.
+async fn to_all(user: &TestUser, probes: &[ProbeId], crowd: &Crowd) -> f64 {
     let order = orders::ping(probes);
     let mut times = Vec::with_capacity(TIMES);
     for _ in 0..TIMES {
@@ -188,18 +197,14 @@ pub(crate) async fn dispatch(user: &TestUser, probes: &[ProbeId], crowd: &Crowd)
         let (_, took) = tokio::join!(user.launch(&order), all);
         times.push(ms(took));
     }
-    let (before, began) = (crowd.assignments(), Instant::now());
-    let launched = (0..AT_ONCE).map(|_| user.launch(&order));
-    let all = crowd.until(before + AT_ONCE * probes.len(), began);
-    let (_, took) = tokio::join!(futures::future::join_all(launched), all);
-    (median(times), ms(took))
+    median(times)
 }
 
 fn figures(
     count: usize,
     of_hub: &Coming,
     of_bare: &Coming,
-    [one, ten]: [f64; 2],
+    [one, ten, among_all, among_few]: [f64; 4],
     broadcast: f64,
     commit: f64,
 ) -> Vec<Figure> {
@@ -225,5 +230,12 @@ fn figures(
         Figure::new(format!("{AT_ONCE} operations at once"), "ms", ten)
             .beside(format!("{AT_ONCE} times one"), at_once * one)
             .target(Target::AtMost(LINEAR)),
+        Figure::new(
+            format!("an operation to {SOME} of {count} probes"),
+            "ms",
+            among_all,
+        )
+        .beside(format!("of {}", count / FEW), among_few)
+        .target(Target::AtMost(FLAT)),
     ]
 }

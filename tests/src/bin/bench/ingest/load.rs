@@ -105,7 +105,7 @@ async fn connect(scene: &Scene, pace: Option<Duration>, shared: &Shared) -> Vec<
 }
 
 /// Results and rewards in the store.
-async fn stored(hub: &Hub) -> [i64; 2] {
+pub(crate) async fn stored(hub: &Hub) -> [i64; 2] {
     if let Some(database) = hub.mongo().await {
         let count = async |name: &str, filter| {
             let all = database.collection::<bson::Document>(name);
