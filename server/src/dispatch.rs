@@ -68,7 +68,7 @@ impl Dispatch {
 
     /// Tells connected probes that they need not go on.
     pub(crate) fn cancel(&self, operation: OperationId, probes: impl IntoIterator<Item = ProbeId>) {
-        let down = Down::Say(HubFrame::Cancel { operation });
+        let down = cancelled(operation);
         let absent = self.put(probes, &down);
         self.send_away(absent, |probes| Errand::Cancel { operation, probes });
     }
@@ -91,7 +91,7 @@ impl Dispatch {
                     }
                 },
                 Errand::Cancel { operation, probes } => {
-                    self.put(probes, &Down::Say(HubFrame::Cancel { operation }));
+                    self.put(probes, &cancelled(operation));
                 }
             }
         }
@@ -141,4 +141,8 @@ impl Dispatch {
             }
         }
     }
+}
+
+fn cancelled(operation: OperationId) -> Down {
+    Down::Say(Box::new(HubFrame::Cancel { operation }))
 }

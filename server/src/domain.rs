@@ -23,6 +23,6 @@ pub(crate) use fields::{FieldError, Invalid};
 pub(crate) use lifecycle::Holdings;
 pub(crate) use operation::{Operation, Plan};
 pub(crate) use order::{Offline, Order};
-pub(crate) use probe::{Agent, Location, Presence, Probe};
+pub(crate) use probe::{Agent, FIRST_GENERATION, Location, Presence, Probe};
 pub(crate) use selection::{Candidate, LeftOut, Refusal};
 pub(crate) use user::User;

@@ -31,7 +31,7 @@ pub(crate) enum Down {
     /// An operation.
     Assign(Arc<Offer>),
     /// Anything else.
-    Say(HubFrame),
+    Say(Box<HubFrame>),
     /// Answer to [`crate::ingest::Said::Claimed`]: whether the operation may leave now.
     Claimed {
         /// The operation.
@@ -39,13 +39,20 @@ pub(crate) enum Down {
         /// Whether it was pending until now.
         granted: bool,
     },
-    /// The addresses of an operation's targets, or why there are none.
-    Resolved {
-        /// The operation.
-        operation: OperationId,
-        /// As many as the operation has, all of them addresses.
-        targets: Result<Vec<Target>, String>,
-    },
+    /// The addresses of an operation's targets.
+    Resolved(Box<Resolved>),
+}
+
+// Every session's queue has room for 32 of them from its beginning.
+const _: () = assert!(size_of::<Down>() <= 16);
+
+/// The addresses of an operation's targets, or why there are none.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolved {
+    /// The operation.
+    pub(crate) operation: OperationId,
+    /// As many as the operation has, all of them addresses.
+    pub(crate) targets: Result<Vec<Target>, String>,
 }
 
 /// An operation on its way down, shared by all sessions that send it.
@@ -168,7 +175,7 @@ impl SessionHandle {
 
     /// Queues a frame that delivers nothing.
     pub(crate) fn tell(&self, frame: HubFrame) {
-        self.offer(Down::Say(frame));
+        self.offer(Down::Say(Box::new(frame)));
     }
 
     /// How many more frames fit while the queue stays half free for what is urgent.

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{
     decode,
-    domain::{Agent, Candidate, Holdings, Location, Order, Plan, Presence, Probe},
+    domain::{
+        Agent, Candidate, FIRST_GENERATION, Holdings, Location, Order, Plan, Presence, Probe,
+    },
     store::{NewProbe, NewResult, NewUser, Report, Store, StoreError, Verdict, What},
 };
 
@@ -164,7 +166,7 @@ impl Story<'_> {
         };
         let holdings = Holdings::Exactly(holds);
         self.store
-            .settle(probe, agent, holdings, at, OFFERS)
+            .settle(probe, FIRST_GENERATION, agent, holdings, at, OFFERS)
             .await?;
         Ok(())
     }

@@ -148,7 +148,7 @@ impl<W: Wire> Session<W> {
     /// Runs until one side ends it. `first` is sent before anything else; `lingers` ends what stays after its place was
     /// taken.
     pub(crate) async fn run(
-        mut self,
+        &mut self,
         first: Vec<Down>,
         lingers: impl Future<Output = ()>,
     ) -> Ended {

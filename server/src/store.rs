@@ -179,8 +179,7 @@ pub(crate) trait UserStore: Send + Sync {
 /// What a probe finds when it connects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settled {
-    /// The number of the session that begins: 1, 2, 3 … for each probe, whatever hub it connects to; 0 where the probe was
-    /// deleted.
+    /// The number of the session that begins: 1, 2, 3 … for each probe, whatever hub it connects to.
     pub(crate) session: u64,
     /// To be sent now, oldest first, at most as many as were asked for; the rest stays pending.
     pub(crate) offers: Vec<Plan>,
@@ -235,15 +234,17 @@ pub(crate) trait ProbeStore: Send + Sync {
     async fn delete_probe(&self, id: ProbeId, at: DateTime<Utc>) -> Stored<Option<Vec<Change>>>;
     /// A probe connected: numbers the session, keeps what it said of itself and settles what was open by what it holds
     /// ([`crate::domain::lifecycle`]). What it holds and is open becomes accepted; what it should hold and does not
-    /// becomes pending again (or ends, when its time is over). Then offers up to `limit` of what is pending.
+    /// becomes pending again (or ends, when its time is over). Then offers up to `limit` of what is pending. `None`, and nothing
+    /// is done, where its token is not of this generation any more or it was deleted.
     async fn settle(
         &self,
         id: ProbeId,
+        generation: u32,
         agent: Agent,
         holdings: Holdings,
         at: DateTime<Utc>,
         limit: usize,
-    ) -> Stored<Settled>;
+    ) -> Stored<Option<Settled>>;
     /// Up to `limit` pending assignments of each of these probes, oldest first.
     async fn pending(&self, probes: Vec<ProbeId>, limit: usize) -> Stored<Vec<(ProbeId, Plan)>>;
 }

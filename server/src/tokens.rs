@@ -21,7 +21,7 @@ use probe_protocol::{ProbeId, UserId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 
-use crate::config::SecretKey;
+use crate::{config::SecretKey, domain::FIRST_GENERATION};
 
 /// Signs and verifies with one key.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ pub(crate) struct ProbeClaims {
 }
 
 const fn first_generation() -> u32 {
-    1
+    FIRST_GENERATION
 }
 
 impl Tokens {

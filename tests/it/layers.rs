@@ -125,7 +125,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("sweep", &["bus", "dispatch", "domain", "registry", "store"]),
     ("telemetry", &["config"]),
     ("throttle", &["config"]),
-    ("tokens", &["config"]),
+    ("tokens", &["config", "domain"]),
     (
         "transfer",
         &[

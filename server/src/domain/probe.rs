@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{Invalid, fields::Fields};
 
+/// The generation of a probe's first tokens.
+pub(crate) const FIRST_GENERATION: u32 = 1;
+
 /// Where a probe stands, degrees (WGS 84).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +33,7 @@ pub(crate) struct Probe {
     pub(crate) name: Option<String>,
     /// Where it stands.
     pub(crate) location: Location,
-    /// Which token is valid: a token carries the generation it was made in.
+    /// Which token is valid: a token carries the generation it was made in, from [`FIRST_GENERATION`] on.
     pub(crate) token_generation: u32,
     /// When registered.
     pub(crate) created_at: DateTime<Utc>,

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{
-    Assignment, AssignmentState, Candidate, LeftOut, Location, Offline, Order, Plan, Presence,
-    Probe,
+    Assignment, AssignmentState, Candidate, FIRST_GENERATION, LeftOut, Location, Offline, Order,
+    Plan, Presence, Probe,
     admission::admit,
     credits::{run_price, unit_price},
     operation::{ONCE_WAITS, planned_runs, remaining_runs},
@@ -54,7 +54,7 @@ fn probe(total_credits: u32, load: i64, capabilities: Vec<Kind>) -> Probe {
             longitude: 0.0,
             latitude: 0.0,
         },
-        token_generation: 1,
+        token_generation: FIRST_GENERATION,
         created_at: time(0),
         last_seen: None,
         agent: Some(Agent {

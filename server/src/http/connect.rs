@@ -16,7 +16,7 @@ use crate::{
     domain::{Agent, Holdings},
     ingest::Inbox,
     metrics::{self, OpenSession},
-    registry::{Down, Seat, SessionHandle},
+    registry::{ConnectionId, Down, Seat, SessionHandle},
     session::{self, Ended, Session, Wire},
     store::Settled,
     tokens::ProbeClaims,
@@ -31,9 +31,10 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const MOST_UNANSWERED: u32 = 64;
 /// How often a session without a place looks whether it is free.
 const LOOK_FOR_PLACE_EVERY: Duration = Duration::from_secs(2);
-/// Probes that are settled at the same time. All of them may come at once, and a store that works on all at once is done
-/// with none of them before they give up and come again.
-pub(crate) const MOST_SETTLING: usize = 16;
+/// Probes that are settled at the same time: as many as a store takes in one transaction, and as many that gather meanwhile.
+/// All of them may come at once, and a store that works on all at once is done with none of them before they give up and
+/// come again.
+pub(crate) const MOST_SETTLING: usize = 256;
 /// Longest a probe waits for its turn; then it is told to come later, before it gives up and the work is in vain.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Assignments offered before the session starts to listen; the sweep offers the rest.
@@ -51,20 +52,17 @@ async fn admit(http: &Http, token: Option<&str>) -> Result<ProbeClaims, ApiError
     let claims = http
         .tokens
         .probe(token.ok_or(ApiError::Unauthorized("a probe token is required"))?)?;
-    if is_valid(http, claims).await? {
+    // Not the whole probe: what is open on it would be added up, and all probes may come at once.
+    let standings = http.store.standings(vec![claims.identifier]).await?;
+    if standings
+        .iter()
+        .any(|standing| standing.token_generation == claims.generation)
+    {
         return Ok(claims);
     }
     Err(ApiError::Unauthorized(
         "the token was rotated or the probe deleted",
     ))
-}
-
-async fn is_valid(http: &Http, claims: ProbeClaims) -> Result<bool, ApiError> {
-    // Not the whole probe: what is open on it would be added up, and all probes may come at once.
-    let standings = http.store.standings(vec![claims.identifier]).await?;
-    Ok(standings
-        .iter()
-        .any(|standing| standing.token_generation == claims.generation))
 }
 
 /// Who connected, and what it says of itself.
@@ -75,14 +73,43 @@ struct Arrival {
     holdings: Holdings,
 }
 
-/// Seats a probe, settles what was open and runs its session to its end. `wire` makes its wire.
-async fn serve<W: Wire>(
-    http: Http,
+/// A probe that has its place and knows what is open.
+struct Seated<W> {
+    claims: ProbeClaims,
+    connection: ConnectionId,
+    seat: Seat,
+    session: Box<Session<W>>,
+    first: Vec<Down>,
+}
+
+/// Runs the session that `begins` comes to, if there is one, to its end. What the beginning needed is given back before:
+/// of ten thousand sessions, nearly all are past it.
+async fn serve<W: Wire>(http: Http, begins: impl Future<Output = Option<Seated<W>>> + Send) {
+    let Some(seated) = Box::pin(begins).await else {
+        return;
+    };
+    let Seated {
+        claims,
+        connection,
+        seat,
+        mut session,
+        first,
+    } = seated;
+    tracing::info!(probe.id = %claims.identifier, session = connection.0, wire = W::NAME, "probe connected");
+    let open = OpenSession::of(W::KIND);
+    let ended = session.run(first, linger(&http, seat)).await;
+    drop(open);
+    log_end::<W>(claims, connection.0, ended);
+}
+
+/// Seats a probe and settles what was open; `None` where it is refused. `wire` makes its wire.
+async fn seat<W: Wire>(
+    http: &Http,
     arrival: Arrival,
     mut socket: WebSocket,
     inbox: Inbox,
     wire: impl FnOnce(&SessionHandle) -> W,
-) {
+) -> Option<Seated<W>> {
     let (claims, probe) = (arrival.claims, arrival.claims.identifier);
     let registry = http.roster.registry();
     let (handle, ends) = registry.session(probe, claims.generation, arrival.in_use);
@@ -90,23 +117,26 @@ async fn serve<W: Wire>(
     if http.stop.is_cancelled() {
         handle.stop(Close::Restart);
     }
-    let settled = match settle(&http, arrival).await {
+    let settled = match settle(http, arrival).await {
         Ok(settled) => settled,
         Err(close) => {
             drop(seat);
-            return refuse::<W>(&mut socket, claims, close).await;
+            refuse::<W>(&mut socket, claims, close).await;
+            return None;
         }
     };
     http.roster.seat(&handle, settled.session);
-    let mut first = first(&http, &handle, &settled);
+    let mut first = first(http, &handle, &settled);
     let offers = settled.offers.iter();
     first.extend(offers.filter_map(|plan| http.dispatch.offer(plan)));
-    tracing::info!(probe.id = %probe, session = connection.0, wire = W::NAME, "probe connected");
-    let open = OpenSession::of(W::KIND);
     let session = Session::new(socket, wire(&handle), handle, ends, inbox);
-    let ended = session.run(first, linger(&http, seat)).await;
-    drop(open);
-    log_end::<W>(claims, connection.0, ended);
+    Some(Seated {
+        claims,
+        connection,
+        seat,
+        session: Box::new(session),
+        first,
+    })
 }
 
 /// How long a session stays that lost its place to a newer one: until the hub stops or the place is free again, which it
@@ -152,7 +182,8 @@ fn first(http: &Http, handle: &SessionHandle, settled: &Settled) -> Vec<Down> {
     });
     let cancel = settled.cancel.iter();
     let cancel = cancel.map(|&operation| HubFrame::Cancel { operation });
-    [welcome].into_iter().chain(cancel).map(Down::Say).collect()
+    let frames = [welcome].into_iter().chain(cancel).map(Box::new);
+    frames.map(Down::Say).collect()
 }
 
 fn log_end<W: Wire>(claims: ProbeClaims, session: u64, ended: Ended) {
@@ -175,13 +206,10 @@ fn log_end<W: Wire>(claims: ProbeClaims, session: u64, ended: Ended) {
 
 /// Brings store and probe to the same state.
 async fn settle(http: &Http, arrival: Arrival) -> Result<Settled, Close> {
-    let probe = arrival.claims.identifier;
-    // Since the upgrade the token may have been rotated; from the join on a revocation reaches the seat.
-    match is_valid(http, arrival.claims).await {
-        Ok(true) => {}
-        Ok(false) => return Err(Close::Revoked),
-        Err(_) => return Err(Close::Unavailable),
-    }
+    let ProbeClaims {
+        identifier: probe,
+        generation,
+    } = arrival.claims;
     let Ok(Ok(turn)) = timeout(TURN_WITHIN, http.settling.clone().acquire_owned()).await else {
         return Err(Close::Unavailable);
     };
@@ -194,7 +222,7 @@ async fn settle(http: &Http, arrival: Arrival) -> Result<Settled, Close> {
         let _turn = turn;
         let now = Utc::now();
         store
-            .settle(probe, agent, holdings, now, OFFERS_AT_ONCE)
+            .settle(probe, generation, agent, holdings, now, OFFERS_AT_ONCE)
             .await
     };
     let settled = super::to_its_end(write)
@@ -203,7 +231,9 @@ async fn settle(http: &Http, arrival: Arrival) -> Result<Settled, Close> {
         .map_err(|error| {
             tracing::warn!(probe.id = %probe, %error, "a probe could not be settled");
             Close::Unavailable
-        })?;
+        })?
+        // Since the upgrade the token was rotated; from the join on a revocation reaches the seat.
+        .ok_or(Close::Revoked)?;
     for change in &settled.changed {
         http.bus.publish(Event::Changed(*change));
     }

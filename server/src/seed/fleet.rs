@@ -6,7 +6,7 @@ use probe_protocol::{ProbeId, UserId};
 
 use super::{SeedError, World};
 use crate::{
-    domain::{Location, Probe},
+    domain::{FIRST_GENERATION, Location, Probe},
     store::{NewUser, Record, Store},
 };
 
@@ -77,7 +77,7 @@ fn probe(number: usize, owner: UserId, now: DateTime<Utc>) -> Probe {
             longitude: (step * EAST).rem_euclid(360.0) - 180.0,
             latitude: (step * NORTH).rem_euclid(north - south) + south,
         },
-        token_generation: 1,
+        token_generation: FIRST_GENERATION,
         created_at: now,
         last_seen: None,
         agent: None,

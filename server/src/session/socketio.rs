@@ -15,7 +15,7 @@ use crate::{
     ingest::Said,
     metrics,
     names::Names,
-    registry::{Down, SessionHandle},
+    registry::{Down, Resolved, SessionHandle},
 };
 
 mod handover;
@@ -108,6 +108,23 @@ impl SocketIo {
         out.report(Said::Result(Box::new(result), None));
     }
 
+    fn say(&mut self, frame: HubFrame, out: &mut Outgoing) {
+        match frame {
+            HubFrame::Welcome(_) => out.send(packet::connected()),
+            HubFrame::Stored { operation, codes } => {
+                for code in codes {
+                    self.pay(operation, code, out);
+                }
+            }
+            HubFrame::Rejected {
+                operation, code, ..
+            } => self.pay(operation, code, out),
+            HubFrame::Cancel { operation } => self.handover.forget(operation, out),
+            // It has no words for the rest.
+            _ => {}
+        }
+    }
+
     fn pay(&mut self, operation: OperationId, code: ResultCode, out: &mut Outgoing) {
         for ack in self.owed.remove(&(operation, code)).unwrap_or_default() {
             acknowledge(Some(ack), Some(operation.to_string()), out);
@@ -132,21 +149,11 @@ impl Wire for SocketIo {
         match down {
             Down::Assign(offer) => self.handover.offer(offer, out),
             Down::Claimed { operation, granted } => self.handover.claimed(operation, granted, out),
-            Down::Resolved { operation, targets } => {
+            Down::Resolved(resolved) => {
+                let Resolved { operation, targets } = *resolved;
                 self.handover.resolved(operation, targets, out);
             }
-            Down::Say(HubFrame::Welcome(_)) => out.send(packet::connected()),
-            Down::Say(HubFrame::Stored { operation, codes }) => {
-                for code in codes {
-                    self.pay(operation, code, out);
-                }
-            }
-            Down::Say(HubFrame::Rejected {
-                operation, code, ..
-            }) => self.pay(operation, code, out),
-            Down::Say(HubFrame::Cancel { operation }) => self.handover.forget(operation, out),
-            // It has no words for the rest.
-            Down::Say(_) => {}
+            Down::Say(frame) => self.say(*frame, out),
         }
     }
 

@@ -107,7 +107,7 @@ impl Wire for V1 {
                 out.report(Said::Delivered(offer.assign.operation));
             }
             Down::Say(frame) => say(&frame, out),
-            Down::Claimed { .. } | Down::Resolved { .. } => {}
+            Down::Claimed { .. } | Down::Resolved(_) => {}
         }
     }
 

@@ -79,7 +79,8 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
             stop_at_the_plan, stop_after_the_stop_time, accept_by_themselves, reward_only_what_measured,
             count_when_begun_before_a_cancel, are_read_in_bounds, of_one_batch_are_one, come_back_however_long;
         settling: keeps_what_a_probe_says, numbers_its_sessions, accepts_what_it_holds, offers_again_what_it_lost, ends_what_is_too_late,
-            cancels_what_is_not_wanted, offers_the_oldest_first, refuses_a_deleted_probe;
+            cancels_what_is_not_wanted, offers_the_oldest_first, refuses_a_deleted_probe,
+            does_nothing_for_an_old_token, keeps_apart_who_comes_together;
         ending: cancels_and_gives_back, keeps_paid_what_may_have_run, cancels_once, leaves_alone_what_has_ended,
             expires_what_nobody_took, finishes_what_ran_its_time, ends_a_few_at_a_time;
         reading: finds_what_is_pending, gives_briefs, tells_how_far_operations_are, tells_which_sessions_are_good,

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Stamp, Upgrade};
+use arrivals::Arrivals;
 use documents::{
     AssignmentDoc, KeyDoc, LedgerDoc, MetaDoc, OperationDoc, ProbeDoc, RawDoc, ResultDoc, UserDoc,
 };
@@ -22,6 +23,7 @@ use link::Turns;
 use orphans::Orphans;
 use recording::Doubt;
 
+mod arrivals;
 mod audit;
 mod balances;
 mod books;
@@ -72,6 +74,7 @@ pub(crate) struct MongoStore {
     /// Work that was begun; it goes on when its caller has gone.
     tasks: TaskTracker,
     turns: Turns,
+    arrivals: Arrivals,
     /// After the last batch of reports.
     doubt: Doubt,
     closed: CancellationToken,
@@ -181,6 +184,7 @@ impl MongoStore {
             kept,
             tasks: TaskTracker::new(),
             turns: Turns::default(),
+            arrivals: Arrivals::default(),
             doubt: Doubt::default(),
             closed: CancellationToken::new(),
         }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::{
     super::{Http, error::ApiError},
-    Arrival, HELLO_WITHIN, admit, refuse, serve,
+    Arrival, HELLO_WITHIN, Seated, admit, refuse, seat, serve,
 };
 use crate::{
     domain::{Agent, Holdings, Invalid},
@@ -95,7 +95,7 @@ async fn let_in(
     let upgrade = session::configure(upgrade, socketio::LONGEST_FRAME);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _token = token;
-        greet(http, arrival, socket, inbox).await;
+        serve(http.clone(), greet(http, arrival, socket, inbox)).await;
     }))
 }
 
@@ -109,10 +109,19 @@ fn credits(headers: &HeaderMap, spellings: [&str; 2]) -> Result<u32, Invalid> {
     Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
-async fn greet(http: Http, arrival: Arrival, mut socket: WebSocket, inbox: Inbox) {
+/// Hears it connect and gives it its place; `None` where it gets none.
+async fn greet(
+    http: Http,
+    arrival: Arrival,
+    mut socket: WebSocket,
+    inbox: Inbox,
+) -> Option<Seated<SocketIo>> {
     let heard = tokio::select! {
         heard = timeout(HELLO_WITHIN, hear_connect(&mut socket)) => heard,
-        () = http.stop.cancelled() => return refuse::<SocketIo>(&mut socket, arrival.claims, Close::Restart).await,
+        () = http.stop.cancelled() => {
+            refuse::<SocketIo>(&mut socket, arrival.claims, Close::Restart).await;
+            return None;
+        }
     };
     // Who goes away or talks of something else before it has connected is nobody to say goodbye to.
     let failed = match heard {
@@ -121,11 +130,12 @@ async fn greet(http: Http, arrival: Arrival, mut socket: WebSocket, inbox: Inbox
         Err(_) => Some(Close::HelloTimeout.word()),
     };
     if let Some(reason) = failed {
-        return metrics::hello_failed(SocketIo::KIND, reason);
+        metrics::hello_failed(SocketIo::KIND, reason);
+        return None;
     }
     let names = http.names.clone();
     let wire = |handle: &SessionHandle| SocketIo::new(handle.clone(), names);
-    serve(http, arrival, socket, inbox, wire).await;
+    seat(&http, arrival, socket, inbox, wire).await
 }
 
 /// Opens the Engine.IO session and waits for the Socket.IO connect, which the session answers; what comes before is

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     super::{Http, auth::bearer, body::Params, error::ApiError},
-    Arrival, HELLO_WITHIN, SUBPROTOCOL, admit, refuse, serve,
+    Arrival, HELLO_WITHIN, SUBPROTOCOL, Seated, admit, refuse, seat, serve,
 };
 use crate::{
     domain::{Agent, Holdings, Invalid},
@@ -59,19 +59,31 @@ async fn let_in(
     let token = http.sessions.token();
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _token = token;
-        greet(http, claims, socket, inbox).await;
+        serve(http.clone(), greet(http, claims, socket, inbox)).await;
     }))
 }
 
-async fn greet(http: Http, claims: ProbeClaims, mut socket: WebSocket, inbox: Inbox) {
+/// Hears who it is and gives it its place; `None` where it gets none.
+async fn greet(
+    http: Http,
+    claims: ProbeClaims,
+    mut socket: WebSocket,
+    inbox: Inbox,
+) -> Option<Seated<V1>> {
     let heard = tokio::select! {
         heard = timeout(HELLO_WITHIN, hear_hello(&mut socket)) => heard.unwrap_or(Err(Some(Close::HelloTimeout))),
         () = http.stop.cancelled() => Err(Some(Close::Restart)),
     };
     let hello = match heard {
         Ok(hello) => hello,
-        Err(None) => return metrics::hello_failed(V1::KIND, "went_away"),
-        Err(Some(close)) => return refuse::<V1>(&mut socket, claims, close).await,
+        Err(None) => {
+            metrics::hello_failed(V1::KIND, "went_away");
+            return None;
+        }
+        Err(Some(close)) => {
+            refuse::<V1>(&mut socket, claims, close).await;
+            return None;
+        }
     };
     let arrival = Arrival {
         claims,
@@ -80,7 +92,7 @@ async fn greet(http: Http, claims: ProbeClaims, mut socket: WebSocket, inbox: In
         holdings: Holdings::Exactly(hello.assignments),
     };
     let wire = |handle: &SessionHandle| V1::new(handle.clone());
-    serve(http, arrival, socket, inbox, wire).await;
+    seat(&http, arrival, socket, inbox, wire).await
 }
 
 /// The first frame. `Err(None)` when the probe went away.

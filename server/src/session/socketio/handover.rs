@@ -15,7 +15,7 @@ use super::{super::Outgoing, order, packet};
 use crate::{
     ingest::Said,
     names::Names,
-    registry::{Down, Offer, SessionHandle},
+    registry::{Down, Offer, Resolved, SessionHandle},
 };
 
 /// Longest a healthy agent takes to answer: it writes its crontab, and may look up names before.
@@ -255,7 +255,7 @@ impl Handover {
 fn look_up(names: Names, handle: SessionHandle, operation: OperationId, targets: Vec<Target>) {
     tokio::spawn(async move {
         let targets = names.addresses(&targets).await;
-        handle.offer(Down::Resolved { operation, targets });
+        handle.offer(Down::Resolved(Box::new(Resolved { operation, targets })));
     });
 }
 

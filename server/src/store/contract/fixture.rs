@@ -6,9 +6,13 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use probe_protocol::{OperationId, ProbeId, UserId};
 
 use crate::{
-    domain::{Assignment, AssignmentState, Operation, Plan, Probe, Refusal, credits},
+    domain::{
+        Agent, Assignment, AssignmentState, FIRST_GENERATION, Holdings, Operation, Plan, Probe,
+        Refusal, credits,
+    },
     store::{
-        Change, Created, Lease, Opened, Outcome, Record, Report, Store, Stored, Verdict, What, Work,
+        Change, Created, Lease, Opened, Outcome, Record, Report, Settled, Store, Stored, Verdict,
+        What, Work,
     },
 };
 pub(super) use made::{
@@ -60,6 +64,20 @@ impl Hub {
     /// The store itself, where a subject wants a method of the port and not the one of the same name here.
     pub(super) fn port(&self) -> &dyn Store {
         &*self.0
+    }
+
+    /// A probe connects with its first token, which is good.
+    pub(super) async fn settle(
+        &self,
+        probe: ProbeId,
+        agent: Agent,
+        holdings: Holdings,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Stored<Settled> {
+        let generation = FIRST_GENERATION;
+        let settled = self.0.settle(probe, generation, agent, holdings, at, limit);
+        Ok(settled.await?.expect("a good token"))
     }
 
     /// Somebody with so many credits.

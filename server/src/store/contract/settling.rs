@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use probe_protocol::{Kind, OperationId};
+use probe_protocol::{Kind, OperationId, ProbeId};
 
 use super::fixture::{
     Hub, RUN_PRICE, agent, at, exactly, measured, nine_runs, noon, nothing, once, states,
@@ -10,13 +10,17 @@ use super::fixture::{
 use crate::{
     domain::{
         AssignmentState::{Accepted, Delivered, Expired, Finished, Pending},
-        Plan,
+        FIRST_GENERATION, Plan,
     },
-    store::What,
+    store::{Settled, What},
 };
 
 /// Sessions of a probe that begin at the same time.
 const HELLOS: u64 = 12;
+/// Probes that connect at the same time: more than are settled in one transaction.
+const TOGETHER: usize = 150;
+/// Credits of whoever pays for an operation on each of them.
+const RICH: i64 = 1000;
 
 pub(super) async fn keeps_what_a_probe_says(hub: Hub) {
     let (_, probe) = hub.pair().await;
@@ -192,10 +196,56 @@ pub(super) async fn refuses_a_deleted_probe(hub: Hub) {
     let (_, probe) = hub.pair().await;
     hub.delete_probe(probe, at(1)).await.unwrap();
     let held = OperationId::new();
+    assert_eq!(hello(&hub, probe, FIRST_GENERATION, held, 2).await, None);
+}
+
+/// What a probe finds that comes with a token of that generation and holds one operation.
+async fn hello(
+    hub: &Hub,
+    probe: ProbeId,
+    generation: u32,
+    held: OperationId,
+    minute: i64,
+) -> Option<Settled> {
+    let held = exactly(&[held]);
     let settled = hub
-        .settle(probe, agent(70), exactly(&[held]), at(2), 9)
-        .await;
-    let settled = settled.unwrap();
-    assert_eq!(settled.cancel, [held]);
-    assert_eq!((settled.offers, settled.changed), (vec![], vec![]));
+        .port()
+        .settle(probe, generation, agent(70), held, at(minute), 9);
+    settled.await.unwrap()
+}
+
+pub(super) async fn does_nothing_for_an_old_token(hub: Hub) {
+    let (user, probe) = hub.pair().await;
+    let open = hub.opened(once(user), &[probe]).await;
+    let rotated = hub.rotate_token(probe).await.unwrap().unwrap();
+    assert_eq!(rotated.token_generation, FIRST_GENERATION + 1);
+    assert_eq!(hello(&hub, probe, FIRST_GENERATION, open, 1).await, None);
+    assert_eq!(hub.state(open, probe).await, Pending);
+    let settled = hello(&hub, probe, FIRST_GENERATION + 1, open, 1).await;
+    assert_eq!(settled.map(|it| it.session), Some(1));
+    assert_eq!(hub.state(open, probe).await, Accepted);
+}
+
+/// Many at once, some of them twice: each session has its number, and each probe what is its own.
+pub(super) async fn keeps_apart_who_comes_together(hub: Hub) {
+    let user = hub.somebody(RICH).await;
+    let probes = hub.hosts(user, TOGETHER).await;
+    let mut opened = Vec::new();
+    for probe in &probes {
+        opened.push(hub.opened(once(user), &[*probe]).await);
+    }
+    let twice = probes.iter().chain(&probes);
+    let settled = twice.map(|&probe| hub.settle(probe, agent(70), exactly(&[]), at(1), 9));
+    let settled = join_all(settled).await;
+    let of_both = settled.chunks(TOGETHER).collect::<Vec<_>>();
+    for (place, operation) in opened.iter().enumerate() {
+        let both = [0, 1].map(|time| of_both[time][place].as_ref().unwrap());
+        let mut numbers = both.map(|settled| settled.session);
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2]);
+        for settled in both {
+            let offered: Vec<_> = settled.offers.iter().map(|plan| plan.id).collect();
+            assert_eq!(offered, [*operation]);
+        }
+    }
 }

@@ -172,6 +172,27 @@ impl Books {
         ))
     }
 
+    /// What is pending for a probe and not over then, oldest first, at most so many.
+    pub(super) fn pending_of(
+        &self,
+        probe: ProbeId,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Vec<OperationId> {
+        let is_pending = |held: &&Held| {
+            let it = &held.assignment;
+            let terms = self.operations.get(&it.operation);
+            let ends_at = terms.map(|it| {
+                lifecycle::open_until(AssignmentState::Pending, it.expires_at, it.closes_at)
+            });
+            it.probe == probe && it.state == AssignmentState::Pending && ends_at > Some(at)
+        };
+        let mut pending: Vec<&Held> = self.assignments.values().filter(is_pending).collect();
+        pending.sort_unstable_by_key(|held| (held.created_at, held.assignment.operation));
+        let ids = pending.iter().map(|held| held.assignment.operation);
+        ids.take(limit).collect()
+    }
+
     /// Whether there is such an operation.
     pub(super) fn knows(&self, operation: OperationId) -> bool {
         self.operations.contains_key(&operation)

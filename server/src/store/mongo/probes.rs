@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     Kept, MongoStore,
     books::Books,
-    documents::{Point, ProbeDoc, as_kept, date, probe_ids},
+    documents::{Point, ProbeDoc, StandingDoc, as_kept, date, probe_ids},
     error::{Attempt, Failure},
     keys,
     link::Tx,
@@ -20,7 +20,9 @@ use super::{
     settling::{self, Hello},
 };
 use crate::{
-    domain::{Agent, Holdings, Plan, Probe, operation::remaining_runs, probe::ProbeCard},
+    domain::{
+        Agent, FIRST_GENERATION, Holdings, Plan, Probe, operation::remaining_runs, probe::ProbeCard,
+    },
     store::{
         Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
         Stored,
@@ -39,7 +41,7 @@ impl ProbeStore for MongoStore {
             owner: probe.owner,
             name: probe.name,
             location: probe.location,
-            token_generation: 1,
+            token_generation: FIRST_GENERATION,
             created_at: as_kept(probe.created_at),
             last_seen: None,
             agent: None,
@@ -100,9 +102,7 @@ impl ProbeStore for MongoStore {
             let filter = these(&ids);
             async move {
                 let probes = kept.probes.clone_with_type::<StandingDoc>();
-                let find = probes
-                    .find(filter)
-                    .projection(doc! { "token_generation": 1, "sessions": 1 });
+                let find = probes.find(filter).projection(standing());
                 let found: Vec<StandingDoc> = find.await?.try_collect().await?;
                 Ok(found.into_iter().map(Standing::from).collect())
             }
@@ -137,23 +137,21 @@ impl ProbeStore for MongoStore {
     async fn settle(
         &self,
         id: ProbeId,
+        generation: u32,
         agent: Agent,
         holdings: Holdings,
         at: DateTime<Utc>,
         limit: usize,
-    ) -> Stored<Settled> {
-        let hello = Arc::new(Hello {
+    ) -> Stored<Option<Settled>> {
+        let hello = Hello {
             probe: id,
+            generation,
             agent,
             holdings,
             at,
             limit,
-        });
-        self.write(move |tx| {
-            let hello = hello.clone();
-            Box::pin(async move { settling::settle(tx, &hello).await })
-        })
-        .await
+        };
+        self.arrive(hello).await
     }
 
     async fn pending(&self, probes: Vec<ProbeId>, limit: usize) -> Stored<Vec<(ProbeId, Plan)>> {
@@ -183,6 +181,11 @@ impl MongoStore {
     }
 }
 
+/// The fields of a [`StandingDoc`].
+pub(super) fn standing() -> Document {
+    doc! { "token_generation": 1, "sessions": 1 }
+}
+
 fn not_deleted() -> Document {
     doc! { "deleted_at": { "$exists": false } }
 }
@@ -191,7 +194,8 @@ fn alive(id: ProbeId) -> Document {
     doc! { "_id": id.object_id(), "deleted_at": { "$exists": false } }
 }
 
-fn these(ids: &[ProbeId]) -> Document {
+/// These probes, as far as they are not deleted.
+pub(super) fn these(ids: &[ProbeId]) -> Document {
     doc! { "_id": { "$in": probe_ids(ids) }, "deleted_at": { "$exists": false } }
 }
 
@@ -237,7 +241,7 @@ async fn delete(tx: &mut Tx, id: ProbeId, at: DateTime<Utc>) -> Attempt<Option<V
     }
     let mut books = Books::default();
     let mut changes = Vec::new();
-    for key in settling::load_open(&mut books, tx, id).await? {
+    for key in settling::load_open(&mut books, tx, &[id]).await? {
         let schedule = books
             .get(key)
             .and_then(|(_, terms)| terms.schedule.as_ref());
@@ -246,27 +250,6 @@ async fn delete(tx: &mut Tx, id: ProbeId, at: DateTime<Utc>) -> Attempt<Option<V
     }
     books.write(tx).await?;
     Ok(Some(changes))
-}
-
-/// What is needed to know which session of a probe is good.
-#[derive(Debug, Deserialize)]
-struct StandingDoc {
-    #[serde(rename = "_id")]
-    id: ObjectId,
-    token_generation: u32,
-    /// Documents of earlier versions have none.
-    #[serde(default)]
-    sessions: u64,
-}
-
-impl From<StandingDoc> for Standing {
-    fn from(document: StandingDoc) -> Self {
-        Self {
-            probe: document.id.into(),
-            token_generation: document.token_generation,
-            sessions: document.sessions,
-        }
-    }
 }
 
 /// The sum of what is open on a probe.

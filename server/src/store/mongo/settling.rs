@@ -1,4 +1,4 @@
-//! What a probe finds when it connects, and what is pending for those that are connected.
+//! What probes find when they connect, and what is pending for those that are connected.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,39 +6,34 @@ use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
 use probe_protocol::{OperationId, ProbeId};
-use serde::Deserialize;
 
 use super::{
     Kept,
     books::{Books, Key},
-    documents::{AgentDoc, AssignmentId, OnlyId, date, operation_ids, probe_ids},
+    documents::{
+        AgentDoc, AssignmentId, OnlyId, OperationDoc, StandingDoc, date, operation_ids, probe_ids,
+    },
     error::Attempt,
-    link::Tx,
-    paging,
-    schema::{BY_PROBE, along},
+    link::{Tx, Update},
+    probes::{standing, these},
 };
 use crate::{
     domain::{
         Agent, AssignmentState, Holdings, Plan,
         lifecycle::{self, Share},
     },
-    store::Settled,
+    store::{Change, Settled, Standing},
 };
 
 /// What a probe says when it connects.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Hello {
     pub(super) probe: ProbeId,
+    pub(super) generation: u32,
     pub(super) agent: Agent,
     pub(super) holdings: Holdings,
     pub(super) at: DateTime<Utc>,
     pub(super) limit: usize,
-}
-
-/// How many sessions a probe has had.
-#[derive(Debug, Deserialize)]
-struct SessionsDoc {
-    sessions: i64,
 }
 
 /// The states of open assignments, as a condition.
@@ -46,55 +41,77 @@ pub(super) fn is_open() -> Document {
     doc! { "$in": AssignmentState::OPEN.map(AssignmentState::as_str).to_vec() }
 }
 
-/// Reads the open assignments of a probe and their operations.
-pub(super) async fn load_open(books: &mut Books, tx: &mut Tx, probe: ProbeId) -> Attempt<Vec<Key>> {
+/// Reads the open assignments of probes and their operations.
+pub(super) async fn load_open(
+    books: &mut Books,
+    tx: &mut Tx,
+    probes: &[ProbeId],
+) -> Attempt<Vec<Key>> {
     let assignments = tx.kept.assignments.clone();
-    let open = doc! { "_id.probe": probe.object_id(), "state": is_open() };
+    let open = doc! { "_id.probe": { "$in": probe_ids(probes) }, "state": is_open() };
     books.load_found(tx, assignments.find(open)).await
 }
 
-/// Keeps what the probe said, settles what was open, and offers what is pending then.
-pub(super) async fn settle(tx: &mut Tx, hello: &Hello) -> Attempt<Settled> {
-    let (id, at) = (hello.probe, hello.at);
-    let named = match &hello.holdings {
-        Holdings::Exactly(operations) => operations.as_slice(),
-        Holdings::Worth { .. } => &[],
-    };
-    let agent = bson::serialize_to_bson(&AgentDoc::from(&hello.agent))?;
-    let change = doc! {
-        "$set": { "agent": agent, "last_seen": date(at) },
-        "$inc": { "sessions": 1_i64 },
-    };
-    let probes = tx.kept.probes.clone_with_type::<SessionsDoc>();
-    let alive = doc! { "_id": id.object_id(), "deleted_at": { "$exists": false } };
-    let Some(SessionsDoc { sessions }) = tx.change(&probes, alive, change).await? else {
-        // Deleted while it connected: nothing it holds is wanted.
-        return Ok(Settled {
-            cancel: named.to_vec(),
-            ..Settled::default()
-        });
-    };
-    let mut settled = Settled {
-        session: u64::try_from(sessions)?,
-        ..Settled::default()
-    };
+/// Keeps what probes said, settles what was open, and offers what is pending then; one answer for each, `None` where its
+/// token is not good any more. No probe is there twice.
+pub(super) async fn settle(tx: &mut Tx, hellos: &[Hello]) -> Attempt<Vec<Option<Settled>>> {
+    let sessions = number(tx, hellos).await?;
     let mut books = Books::default();
-    let open = load_open(&mut books, tx, id).await?;
-    let shares: Vec<Share> = open.iter().filter_map(|&key| share(&books, key)).collect();
-    for (share, holds) in shares
-        .iter()
-        .zip(lifecycle::holds(&hello.holdings, &shares))
-    {
-        if let Some(holds) = holds {
-            let changed = settle_one(&mut books, (share.operation, id), holds, at);
-            settled.changed.extend(changed);
-        }
+    let welcome: Vec<ProbeId> = sessions.keys().copied().collect();
+    let open = load_open(&mut books, tx, &welcome).await?;
+    let mut settled = Vec::with_capacity(hellos.len());
+    for hello in hellos {
+        let Some(&session) = sessions.get(&hello.probe) else {
+            settled.push(None);
+            continue;
+        };
+        let of_probe = open.iter().filter(|key| key.1 == hello.probe);
+        let shares: Vec<Share> = of_probe.filter_map(|&key| share(&books, key)).collect();
+        settled.push(Some(Settled {
+            session,
+            changed: settle_open(&mut books, hello, &shares),
+            cancel: not_open(hello, &shares),
+            ..Settled::default()
+        }));
     }
+    // Before they are written, which takes the books along.
+    let pending: Vec<Vec<OperationId>> = hellos
+        .iter()
+        .map(|hello| books.pending_of(hello.probe, hello.at, hello.limit))
+        .collect();
     books.write(tx).await?;
-    settled.cancel = unwanted(tx, id, named, &shares).await?;
-    let pending = pending_in(tx, id, at, hello.limit).await?;
-    settled.offers = plans_in(tx, &pending).await?;
+    spare_finished(tx, hellos, &mut settled).await?;
+    offer(tx, &pending, &mut settled).await?;
     Ok(settled)
+}
+
+/// Keeps what probes said of themselves and numbers their sessions, of those whose token is good.
+async fn number(tx: &mut Tx, hellos: &[Hello]) -> Attempt<HashMap<ProbeId, u64>> {
+    let ids: Vec<ProbeId> = hellos.iter().map(|hello| hello.probe).collect();
+    let probes = tx.kept.probes.clone_with_type::<StandingDoc>();
+    let find = probes.find(these(&ids)).projection(standing());
+    let found = tx.all(find).await?.into_iter().map(Standing::from);
+    let found: HashMap<ProbeId, Standing> = found.map(|it| (it.probe, it)).collect();
+    let (mut sessions, mut updates) = (HashMap::new(), Vec::new());
+    for hello in hellos {
+        let standing = found.get(&hello.probe);
+        let Some(standing) = standing.filter(|it| it.token_generation == hello.generation) else {
+            continue;
+        };
+        let agent = bson::serialize_to_bson(&AgentDoc::from(&hello.agent))?;
+        updates.push(Update {
+            filter: doc! { "_id": hello.probe.object_id() },
+            change: doc! {
+                "$set": { "agent": agent, "last_seen": date(hello.at) },
+                "$inc": { "sessions": 1_i64 },
+            },
+        });
+        // Who counts at the same time is in conflict with this, so it is the number that is written.
+        sessions.insert(hello.probe, standing.sessions + 1);
+    }
+    let probes = tx.kept.probes.clone();
+    tx.update(&probes, updates).await?;
+    Ok(sessions)
 }
 
 fn share(books: &Books, key: Key) -> Option<Share> {
@@ -108,104 +125,100 @@ fn share(books: &Books, key: Key) -> Option<Share> {
     })
 }
 
-fn settle_one(
-    books: &mut Books,
-    key: Key,
-    holds: bool,
-    at: DateTime<Utc>,
-) -> Option<crate::store::Change> {
-    let (assignment, terms) = books.get(key)?;
-    match lifecycle::settled(assignment, holds, terms.expires_at, at)? {
-        AssignmentState::Accepted => books.accept(key, AssignmentState::Accepted, 0, at),
-        next => books.end(key, next, at),
-    }
+/// Brings what is open on a probe to the state of what it holds.
+fn settle_open(books: &mut Books, hello: &Hello, shares: &[Share]) -> Vec<Change> {
+    let holds = lifecycle::holds(&hello.holdings, shares);
+    let settle_one = |(share, holds): (&Share, Option<bool>)| {
+        let (key, at) = ((share.operation, hello.probe), hello.at);
+        let (assignment, terms) = books.get(key)?;
+        match lifecycle::settled(assignment, holds?, terms.expires_at, at)? {
+            AssignmentState::Accepted => books.accept(key, AssignmentState::Accepted, 0, at),
+            next => books.end(key, next, at),
+        }
+    };
+    shares.iter().zip(holds).filter_map(settle_one).collect()
 }
 
-/// What the probe holds and shall not: what is not open here, but for what it finished.
-async fn unwanted(
-    tx: &mut Tx,
-    probe: ProbeId,
-    named: &[OperationId],
-    open: &[Share],
-) -> Attempt<Vec<OperationId>> {
+/// What a probe holds and is not open here, each once.
+fn not_open(hello: &Hello, open: &[Share]) -> Vec<OperationId> {
+    let Holdings::Exactly(named) = &hello.holdings else {
+        return Vec::new();
+    };
     let mut seen: HashSet<OperationId> = open.iter().map(|share| share.operation).collect();
-    let mut unwanted: Vec<OperationId> = named
+    named
         .iter()
         .copied()
         .filter(|&id| seen.insert(id))
-        .collect();
-    if unwanted.is_empty() {
-        return Ok(unwanted);
+        .collect()
+}
+
+/// What probes hold and is not open they shall stop, but for what they finished.
+async fn spare_finished(
+    tx: &mut Tx,
+    hellos: &[Hello],
+    settled: &mut [Option<Settled>],
+) -> Attempt<()> {
+    let mut ids = Vec::new();
+    for (hello, settled) in hellos.iter().zip(&*settled) {
+        let cancel = settled.iter().flat_map(|settled| &settled.cancel);
+        ids.extend(
+            cancel.map(|it| doc! { "operation": it.object_id(), "probe": hello.probe.object_id() }),
+        );
     }
-    let ids = unwanted
-        .iter()
-        .map(|operation| doc! { "operation": operation.object_id(), "probe": probe.object_id() });
-    let ids: Vec<Document> = ids.collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
     let filter = doc! { "_id": { "$in": ids }, "state": AssignmentState::Finished.as_str() };
     let assignments = tx
         .kept
         .assignments
         .clone_with_type::<OnlyId<AssignmentId>>();
-    let finished = tx
-        .all(assignments.find(filter).projection(doc! { "_id": 1 }))
-        .await?;
-    let finished: HashSet<OperationId> = finished
+    let find = assignments.find(filter).projection(doc! { "_id": 1 });
+    let finished: HashSet<Key> = tx
+        .all(find)
+        .await?
         .into_iter()
-        .map(|only| only.id.operation.into())
+        .map(|only| (only.id.operation.into(), only.id.probe.into()))
         .collect();
-    unwanted.retain(|id| !finished.contains(id));
-    Ok(unwanted)
+    for (hello, settled) in hellos.iter().zip(settled) {
+        if let Some(settled) = settled {
+            let is_finished = |&id: &OperationId| finished.contains(&(id, hello.probe));
+            settled.cancel.retain(|id| !is_finished(id));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the plans of what is pending for each.
+async fn offer(
+    tx: &mut Tx,
+    pending: &[Vec<OperationId>],
+    settled: &mut [Option<Settled>],
+) -> Attempt<()> {
+    let ids: HashSet<OperationId> = pending.iter().flatten().copied().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<OperationId> = ids.into_iter().collect();
+    let operations = tx.kept.operations.clone();
+    let find = operations.find(doc! { "_id": { "$in": operation_ids(&ids) } });
+    let plans = plans_of(tx.all(find).await?)?;
+    for (settled, pending) in settled.iter_mut().zip(pending) {
+        if let Some(settled) = settled {
+            let plans = pending.iter().filter_map(|id| plans.get(id).cloned());
+            settled.offers = plans.collect();
+        }
+    }
+    Ok(())
+}
+
+fn plans_of(found: Vec<OperationDoc>) -> Attempt<HashMap<OperationId, Plan>> {
+    let plan = |document: OperationDoc| Ok((document.id.into(), document.plan()?));
+    found.into_iter().map(plan).collect()
 }
 
 fn pending_of(probe: impl Into<Bson>) -> Document {
     doc! { "_id.probe": probe, "state": AssignmentState::Pending.as_str() }
-}
-
-fn oldest_first() -> Document {
-    doc! { "created_at": 1, "_id.operation": 1 }
-}
-
-async fn pending_in(
-    tx: &mut Tx,
-    probe: ProbeId,
-    at: DateTime<Utc>,
-    limit: usize,
-) -> Attempt<Vec<OperationId>> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    let assignments = tx
-        .kept
-        .assignments
-        .clone_with_type::<OnlyId<AssignmentId>>();
-    let mut filter = pending_of(probe.object_id());
-    filter.insert("ends_at", doc! { "$gt": date(at) });
-    let find = assignments
-        .find(filter)
-        .hint(along(BY_PROBE))
-        .projection(doc! { "_id": 1 })
-        .sort(oldest_first())
-        .limit(paging::limit(limit));
-    let found = tx.all(find).await?;
-    Ok(found
-        .into_iter()
-        .map(|only| only.id.operation.into())
-        .collect())
-}
-
-async fn plans_in(tx: &mut Tx, ids: &[OperationId]) -> Attempt<Vec<Plan>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let operations = tx.kept.operations.clone();
-    let found = tx
-        .all(operations.find(doc! { "_id": { "$in": operation_ids(ids) } }))
-        .await?;
-    let mut plans = HashMap::with_capacity(found.len());
-    for document in found {
-        plans.insert(OperationId::from(document.id), document.plan()?);
-    }
-    Ok(ids.iter().filter_map(|id| plans.remove(id)).collect())
 }
 
 /// Up to `limit` pending assignments of each probe, in one walk along the index; an operation that many of them have is
@@ -235,15 +248,12 @@ pub(super) async fn pending(
     let mut ids: Vec<OperationId> = found.iter().map(|pair| pair.1).collect();
     ids.sort_unstable();
     ids.dedup();
-    let mut plans = HashMap::with_capacity(ids.len());
+    let mut plans = HashMap::new();
     if !ids.is_empty() {
         let find = kept
             .operations
             .find(doc! { "_id": { "$in": operation_ids(&ids) } });
-        let operations: Vec<_> = find.await?.try_collect().await?;
-        for document in operations {
-            plans.insert(OperationId::from(document.id), document.plan()?);
-        }
+        plans = plans_of(find.await?.try_collect().await?)?;
     }
     let with_plan = |(probe, id): (ProbeId, OperationId)| Some((probe, plans.get(&id)?.clone()));
     Ok(found.into_iter().filter_map(with_plan).collect())

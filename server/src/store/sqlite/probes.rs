@@ -13,7 +13,10 @@ use super::{
     settling,
 };
 use crate::{
-    domain::{Agent, Holdings, Location, Plan, Probe, operation::remaining_runs, probe::ProbeCard},
+    domain::{
+        Agent, FIRST_GENERATION, Holdings, Location, Plan, Probe, operation::remaining_runs,
+        probe::ProbeCard,
+    },
     store::{
         Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
         Stored,
@@ -77,13 +80,19 @@ impl ProbeStore for SqliteStore {
     async fn settle(
         &self,
         id: ProbeId,
+        generation: u32,
         agent: Agent,
         holdings: Holdings,
         at: DateTime<Utc>,
         limit: usize,
-    ) -> Stored<Settled> {
-        self.write(move |connection| settling::settle(connection, id, &agent, &holdings, at, limit))
-            .await
+    ) -> Stored<Option<Settled>> {
+        self.write(move |connection| {
+            let Some(session) = settling::number(connection, id, generation, &agent, at)? else {
+                return Ok(None);
+            };
+            settling::settle(connection, id, session, &holdings, at, limit).map(Some)
+        })
+        .await
     }
 
     async fn pending(&self, probes: Vec<ProbeId>, limit: usize) -> Stored<Vec<(ProbeId, Plan)>> {
@@ -137,7 +146,7 @@ fn create(
         owner: new.owner,
         name: new.name,
         location: new.location,
-        token_generation: 1,
+        token_generation: FIRST_GENERATION,
         created_at: as_kept(new.created_at),
         last_seen: None,
         agent: None,

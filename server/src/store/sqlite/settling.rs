@@ -21,17 +21,17 @@ use crate::{
 
 const HELLO: &str =
     "update probes set agent = ?2, agent_version = ?3, capabilities = ?4, total_credits = ?5,
-    last_seen_ms = ?6, sessions = sessions + 1 where id = ?1 and deleted_at_ms is null returning sessions";
+    last_seen_ms = ?6, sessions = sessions + 1
+    where id = ?1 and token_generation = ?7 and deleted_at_ms is null returning sessions";
 
-/// Keeps what the probe said, settles what was open, and offers what is pending then.
-pub(super) fn settle(
+/// Keeps what the probe said and numbers its session; `None` where its token is not good any more.
+pub(super) fn number(
     connection: &Connection,
     id: ProbeId,
+    generation: u32,
     agent: &Agent,
-    holdings: &Holdings,
     at: DateTime<Utc>,
-    limit: usize,
-) -> Stored<Settled> {
+) -> Stored<Option<u64>> {
     let said = params![
         id.to_string(),
         agent.name,
@@ -39,21 +39,26 @@ pub(super) fn settle(
         serde_json::to_string(&agent.capabilities)?,
         agent.total_credits,
         ms(at),
+        generation,
     ];
     let session = connection
         .prepare_cached(HELLO)?
-        .query_row(said, |row| whole(row, "sessions"))
-        .optional()?;
+        .query_row(said, |row| whole(row, "sessions"));
+    Ok(session.optional()?)
+}
+
+/// Settles what was open, and offers what is pending then.
+pub(super) fn settle(
+    connection: &Connection,
+    id: ProbeId,
+    session: u64,
+    holdings: &Holdings,
+    at: DateTime<Utc>,
+    limit: usize,
+) -> Stored<Settled> {
     let named = match holdings {
         Holdings::Exactly(operations) => operations.as_slice(),
         Holdings::Worth { .. } => &[],
-    };
-    let Some(session) = session else {
-        // Deleted while it connected: nothing it holds is wanted.
-        return Ok(Settled {
-            cancel: named.to_vec(),
-            ..Settled::default()
-        });
     };
     let mut settled = Settled {
         session,

@@ -9,10 +9,8 @@ use super::{
     notes::{Notes, Sort},
     raw::{self, Members, number},
 };
-use crate::domain::{Location, Probe};
+use crate::domain::{FIRST_GENERATION, Location, Probe};
 
-/// What the token of a probe says that names no generation.
-const FIRST_GENERATION: u32 = 1;
 /// Where probes stand of which nobody knows the place.
 const NOWHERE: Location = Location {
     longitude: 0.0,

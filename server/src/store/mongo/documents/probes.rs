@@ -5,7 +5,10 @@ use probe_protocol::Kind;
 use serde::{Deserialize, Serialize};
 
 use super::{date, time};
-use crate::domain::{Agent, Location, Probe};
+use crate::{
+    domain::{Agent, Location, Probe},
+    store::Standing,
+};
 
 /// A place as GeoJSON has it (RFC 7946): longitude first.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -128,6 +131,27 @@ impl ProbeDoc {
             load,
             refused_results: u64::try_from(self.refused_results).unwrap_or_default(),
             sessions: u64::try_from(self.sessions).unwrap_or_default(),
+        }
+    }
+}
+
+/// What is needed to know which session of a probe is good.
+#[derive(Debug, Deserialize)]
+pub(in crate::store::mongo) struct StandingDoc {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    token_generation: u32,
+    /// Documents of earlier versions have none.
+    #[serde(default)]
+    sessions: u64,
+}
+
+impl From<StandingDoc> for Standing {
+    fn from(document: StandingDoc) -> Self {
+        Self {
+            probe: document.id.into(),
+            token_generation: document.token_generation,
+            sessions: document.sessions,
         }
     }
 }
