@@ -66,7 +66,7 @@ macro_rules! select_held {
     };
 }
 
-const ONE: &str = select_held!("where a.operation = ?1 and a.probe = ?2");
+pub(super) const ONE: &str = select_held!("where a.operation = ?1 and a.probe = ?2");
 
 /// One assignment.
 pub(super) fn one(

@@ -10,6 +10,7 @@ use std::{
 
 use rusqlite::{
     Connection, OpenFlags, TransactionBehavior,
+    config::DbConfig,
     trace::{TraceEvent, TraceEventCodes},
 };
 
@@ -201,6 +202,9 @@ pub(super) fn reader(path: &Path, watch: Option<&Watch>) -> Result<Connection, O
 fn set_up(connection: &Connection, reads: bool) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans do not depend on what is bound. Else SQLite prepares many a statement anew for each new value, which takes
+    // several times as long as to run it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if reads {
         connection.pragma_update(None, "query_only", true)?;
     } else {
