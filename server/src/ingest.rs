@@ -2,7 +2,8 @@
 //!
 //! Reports of all sessions that wait at the same time are one transaction; each session gets its answers after the
 //! commit, on the handle that the report came with. Two tasks in a row: one reads contents off the async threads while
-//! the other waits for the commit of the batch before. Where the store is away, batches wait and, since the inbox is
+//! the other waits for the commit of the batch before, and gives it all that was read by then when it asks for the next: a
+//! report waits for the commit that is under way and for its own. Where the store is away, batches wait and, since the inbox is
 //! bounded, sessions stop reading; nothing is acknowledged that is not committed.
 
 use std::{sync::Arc, time::Duration};
@@ -10,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use probe_protocol::{HubFrame, OperationId, Rejection, ResultCode, RunResult};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::sleep,
 };
@@ -173,6 +174,9 @@ struct Answer {
     _underway: TaskTrackerToken,
 }
 
+/// The recorder asks the reader for the next batch: this is where it waits for it.
+type Demand = oneshot::Sender<Vec<Read>>;
+
 /// Starts ingest. `abandon` gives up batches that the store does not take; it is the last resort of a stop.
 pub(crate) fn start(
     store: Arc<dyn Store>,
@@ -180,8 +184,8 @@ pub(crate) fn start(
     abandon: CancellationToken,
 ) -> (Inbox, Ingest) {
     let (queue, waiting) = mpsc::channel(INBOX);
-    // One batch waits while another is committed.
-    let (batches, read) = mpsc::channel(1);
+    // There is one who asks.
+    let (demands, asked) = mpsc::channel(1);
     let inbox = Inbox {
         queue,
         contents: Arc::new(Semaphore::new(CONTENTS_KIB as usize)),
@@ -193,8 +197,8 @@ pub(crate) fn start(
         abandon,
     };
     let ingest = Ingest {
-        reader: tokio::spawn(reader.run(waiting, batches)),
-        recorder: tokio::spawn(recorder.run(read)),
+        reader: tokio::spawn(reader.run(waiting, asked)),
+        recorder: tokio::spawn(recorder.run(demands)),
     };
     (inbox, ingest)
 }

@@ -1,14 +1,15 @@
-//! First task of ingest: contents become documents, off the async threads, one job a batch.
+//! First task of ingest: contents become documents, off the async threads, while the recorder is busy with others. What is
+//! ready when it asks is its next batch.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use lru::LruCache;
 use probe_protocol::{OperationId, Rejection, RunResult};
-use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio::{sync::mpsc, task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, BATCH, Incoming, Queued, Read, Said, reject, retry};
+use super::{Answer, BATCH, Demand, Incoming, Queued, Read, Said, reject, retry};
 use crate::{
     decode, metrics,
     store::{Brief, Clock, NewResult, Report, Store, StoreError, What},
@@ -17,6 +18,10 @@ use crate::{
 /// Contents of one batch, bytes: a database keeps a transaction in memory until its end, and documents may be several
 /// times as long as what they were made of.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// Pause before more is read while the recorder is busy: a job for each few results would cost more than to read them, and
+/// a commit takes far longer.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Operations whose kind and format are remembered.
 const BRIEFS_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("is not zero");
@@ -42,34 +47,37 @@ impl Reader {
     pub(super) async fn run(
         mut self,
         mut waiting: mpsc::Receiver<Queued>,
-        batches: mpsc::Sender<Vec<Read>>,
+        mut demands: mpsc::Receiver<Demand>,
     ) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while waiting.recv_many(&mut batch, BATCH).await > 0 {
-            let incoming = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        let mut ready = Ready::default();
+        while let Some(incoming) = ready.gather(&mut waiting, &mut demands).await {
             for some in cut(incoming) {
-                if self.pass_on(some, &batches).await.is_none() {
+                if self.add(some, &mut ready, &mut demands).await.is_none() {
                     return;
                 }
             }
         }
+        ready.hand_over(&mut demands).await;
     }
 
-    /// Reads a batch and gives it to the recorder; `None` when ingest ends.
-    async fn pass_on(
+    /// Reads some, after what is ready was handed over where it would become too much; `None` when ingest ends.
+    async fn add(
         &mut self,
         incoming: Vec<Queued>,
-        batches: &mpsc::Sender<Vec<Read>>,
+        ready: &mut Ready,
+        demands: &mut mpsc::Receiver<Demand>,
     ) -> Option<()> {
+        let bytes = incoming.iter().map(bytes_of).sum();
+        if ready.bytes.saturating_add(bytes) > BATCH_BYTES {
+            ready.hand_over(demands).await?;
+        }
         let briefs = self.briefs(&incoming).await?;
         match spawn_blocking(move || read_all(incoming, &briefs)).await {
-            Ok(reports) => batches.send(reports).await.ok(),
+            Ok(reports) => ready.add(reports, bytes),
             // Decoders do not panic; if one did, its batch stays unanswered and is sent again.
-            Err(error) => {
-                tracing::error!(%error, "a batch of results could not be read");
-                Some(())
-            }
+            Err(error) => tracing::error!(%error, "a batch of results could not be read"),
         }
+        Some(())
     }
 
     /// What is known of the operations of this batch, in the order of `incoming`; unknown ones are `None`.
@@ -107,21 +115,82 @@ impl Reader {
     }
 }
 
-/// Batches that are no larger than a transaction should be, in the same order.
-fn cut(incoming: Vec<Queued>) -> Vec<Vec<Queued>> {
-    let (mut batches, mut bytes) = (vec![Vec::new()], 0_usize);
-    for queued in incoming {
-        bytes = bytes.saturating_add(queued.incoming.said.bytes());
-        let is_full = bytes > BATCH_BYTES;
-        match batches.last_mut() {
-            Some(batch) if !is_full || batch.is_empty() => batch.push(queued),
-            _ => {
-                bytes = queued.incoming.said.bytes();
-                batches.push(vec![queued]);
+/// What was read and waits for the recorder: no more than a batch.
+#[derive(Default)]
+struct Ready {
+    reports: Vec<Read>,
+    /// Of their contents.
+    bytes: usize,
+}
+
+impl Ready {
+    /// What is to be read next, as far as there is room for it; who asks meanwhile gets what is ready. `None` when every
+    /// inbox is gone, or the recorder.
+    async fn gather(
+        &mut self,
+        waiting: &mut mpsc::Receiver<Queued>,
+        demands: &mut mpsc::Receiver<Demand>,
+    ) -> Option<Vec<Queued>> {
+        loop {
+            let mut incoming = Vec::new();
+            let (room, some) = (
+                BATCH - self.reports.len().min(BATCH),
+                !self.reports.is_empty(),
+            );
+            let more = async {
+                if some {
+                    sleep(GATHER).await;
+                }
+                waiting.recv_many(&mut incoming, room).await
+            };
+            tokio::select! {
+                biased;
+                demand = demands.recv(), if some => self.give(demand?),
+                count = more, if room > 0 => return (count > 0).then_some(incoming),
             }
         }
     }
-    batches
+
+    /// Waits until the recorder asks, where something is ready; `None` when it has ended.
+    async fn hand_over(&mut self, demands: &mut mpsc::Receiver<Demand>) -> Option<()> {
+        if !self.reports.is_empty() {
+            let demand = demands.recv().await?;
+            self.give(demand);
+        }
+        Some(())
+    }
+
+    fn give(&mut self, demand: Demand) {
+        self.bytes = 0;
+        // Who asked waits for nothing else, unless it has ended.
+        drop(demand.send(std::mem::take(&mut self.reports)));
+    }
+
+    fn add(&mut self, reports: Vec<Read>, bytes: usize) {
+        self.reports.extend(reports);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// Parts that are no larger than a transaction should be, in the same order.
+fn cut(incoming: Vec<Queued>) -> Vec<Vec<Queued>> {
+    let (mut parts, mut bytes) = (vec![Vec::new()], 0_usize);
+    for queued in incoming {
+        bytes = bytes.saturating_add(bytes_of(&queued));
+        let is_full = bytes > BATCH_BYTES;
+        match parts.last_mut() {
+            Some(part) if !is_full || part.is_empty() => part.push(queued),
+            _ => {
+                bytes = bytes_of(&queued);
+                parts.push(vec![queued]);
+            }
+        }
+    }
+    parts
+}
+
+fn bytes_of(queued: &Queued) -> usize {
+    queued.incoming.said.bytes()
 }
 
 fn result_of(queued: &Queued) -> Option<&RunResult> {

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use probe_protocol::{HubFrame, OperationId, ResultCode};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Read, reject, retry};
+use super::{Answer, Demand, reject, retry};
 use crate::{
     bus::{Bus, Event, Recorded},
     metrics,
@@ -23,8 +23,15 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Records until the reader has ended.
-    pub(super) async fn run(self, mut batches: mpsc::Receiver<Vec<Read>>) {
-        while let Some(batch) = batches.recv().await {
+    pub(super) async fn run(self, demands: mpsc::Sender<Demand>) {
+        loop {
+            let (demand, batch) = oneshot::channel();
+            if demands.send(demand).await.is_err() {
+                return;
+            }
+            let Ok(batch) = batch.await else {
+                return;
+            };
             let (reports, answers): (Vec<Report>, Vec<Answer>) = batch
                 .into_iter()
                 .map(|read| (read.report, read.answer))

@@ -14,10 +14,9 @@ use crate::{
     store::{Change, Stored},
 };
 
-/// An assignment with what its operation adds to every decision about it.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) assignment: Assignment,
+/// What an operation adds to every decision about its assignments; it never changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
     /// Who pays.
     pub(super) owner: UserId,
     pub(super) run_price: u32,
@@ -25,6 +24,13 @@ pub(super) struct Held {
     pub(super) closes_at: DateTime<Utc>,
     /// Whether it runs by a schedule.
     pub(super) is_repeated: bool,
+}
+
+/// An assignment with what its operation adds.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) assignment: Assignment,
+    pub(super) terms: Terms,
 }
 
 /// An assignment, from any row that has its columns.
@@ -45,6 +51,12 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Assignment> {
 fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
     Ok(Held {
         assignment: read(row)?,
+        terms: read_terms(row)?,
+    })
+}
+
+fn read_terms(row: &Row<'_>) -> rusqlite::Result<Terms> {
+    Ok(Terms {
         owner: parsed(row, "owner")?,
         run_price: row.get("run_price")?,
         expires_at: time(row, "expires_at_ms")?,
@@ -66,7 +78,7 @@ macro_rules! select_held {
     };
 }
 
-const ONE: &str = select_held!("where a.operation = ?1 and a.probe = ?2");
+pub(super) const ONE: &str = select_held!("where a.operation = ?1 and a.probe = ?2");
 
 /// One assignment.
 pub(super) fn one(
@@ -77,6 +89,36 @@ pub(super) fn one(
     let mut statement = connection.prepare_cached(ONE)?;
     let found = statement.query_row([operation.to_string(), probe.to_string()], read_held);
     Ok(found.optional()?)
+}
+
+const TERMS: &str = "select owner, run_price, expires_at_ms, closes_at_ms, stop_time_ms, last_seq
+    from operations where id = ?1";
+
+/// What an operation adds, and the number of its last result.
+pub(super) fn terms(connection: &Connection, id: OperationId) -> Stored<Option<(Terms, i64)>> {
+    let mut statement = connection.prepare_cached(TERMS)?;
+    let found = statement.query_row([id.to_string()], |row| {
+        Ok((read_terms(row)?, row.get("last_seq")?))
+    });
+    Ok(found.optional()?)
+}
+
+const ALONE: &str =
+    "select operation, probe, state, reason, planned_runs, results, delivered_at_ms,
+    accepted_at_ms, ended_at_ms from assignments where operation = ?1 and probe = ?2";
+
+/// The same as [`one`], where what its operation adds is known.
+pub(super) fn under(
+    connection: &Connection,
+    terms: Terms,
+    operation: OperationId,
+    probe: ProbeId,
+) -> Stored<Option<Held>> {
+    let mut statement = connection.prepare_cached(ALONE)?;
+    let found = statement.query_row([operation.to_string(), probe.to_string()], read);
+    Ok(found
+        .optional()?
+        .map(|assignment| Held { assignment, terms }))
 }
 
 const OPEN_OF_OPERATION: &str =
@@ -129,7 +171,7 @@ const SAVE: &str =
 
 fn save(connection: &Connection, held: &Held) -> Stored<()> {
     let it = &held.assignment;
-    let ends_at = lifecycle::open_until(it.state, held.expires_at, held.closes_at);
+    let ends_at = lifecycle::open_until(it.state, held.terms.expires_at, held.terms.closes_at);
     connection.prepare_cached(SAVE)?.execute(params![
         it.operation.to_string(),
         it.probe.to_string(),
@@ -190,7 +232,7 @@ pub(super) fn accept(
 const REFUNDED: &str = "update operations set refunded = refunded + ?2 where id = ?1";
 
 fn give_back(connection: &Connection, held: &Held, runs: u32, at: DateTime<Utc>) -> Stored<()> {
-    let credits = i64::from(runs).saturating_mul(i64::from(held.run_price));
+    let credits = i64::from(runs).saturating_mul(i64::from(held.terms.run_price));
     if credits == 0 {
         return Ok(());
     }
@@ -203,7 +245,7 @@ fn give_back(connection: &Connection, held: &Held, runs: u32, at: DateTime<Utc>)
         probe: Some(it.probe),
         at,
     };
-    balance::credit(connection, held.owner, credits, cause)
+    balance::credit(connection, held.terms.owner, credits, cause)
 }
 
 const UNLOAD: &str = "update probes set load = load - ?2 where id = ?1";
@@ -215,7 +257,7 @@ const LEAVE: &str = "update operations set open_assignments = open_assignments -
 fn leave(connection: &Connection, held: &Held, at: DateTime<Utc>) -> Stored<bool> {
     let it = &held.assignment;
     let mut unload = connection.prepare_cached(UNLOAD)?;
-    unload.execute(params![it.probe.to_string(), held.run_price])?;
+    unload.execute(params![it.probe.to_string(), held.terms.run_price])?;
     let mut leave = connection.prepare_cached(LEAVE)?;
     let open: i64 = leave.query_row(params![it.operation.to_string(), ms(at)], |row| row.get(0))?;
     Ok(open == 0)
@@ -243,14 +285,17 @@ pub(super) fn end(
     step(connection, held, next, paid, at)
 }
 
-const COUNT: &str =
-    "update assignments set results = results + 1 where operation = ?1 and probe = ?2";
+const COUNT: &str = "update assignments set results = ?3 where operation = ?1 and probe = ?2";
 
-/// Counts a result that changes no state.
+/// Writes how many results an assignment has, where nothing else of it changed.
 pub(super) fn count(connection: &Connection, held: &Held) -> Stored<()> {
     let it = &held.assignment;
     let mut statement = connection.prepare_cached(COUNT)?;
-    statement.execute([it.operation.to_string(), it.probe.to_string()])?;
+    statement.execute(params![
+        it.operation.to_string(),
+        it.probe.to_string(),
+        it.results
+    ])?;
     Ok(())
 }
 

@@ -24,19 +24,20 @@ pub(super) fn is_known(
     ])?)
 }
 
-const NEXT_SEQ: &str =
-    "update operations set last_seq = last_seq + 1 where id = ?1 returning last_seq";
 const INSERT: &str = "insert into results (operation, seq, probe, code, format, undecoded, measured, rewarded,
     received_at_ms, started_at_ms, finished_at_ms, clock_offset_us, clock_error_us, summary, document, raw)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+    on conflict (operation, probe, code) do nothing";
 
-/// Stores a result; its number.
-pub(super) fn insert(connection: &Connection, report: &Report, result: &NewResult) -> Stored<u64> {
-    let operation = report.operation.to_string();
-    let mut next = connection.prepare_cached(NEXT_SEQ)?;
-    let seq: i64 = next.query_row([&operation], |row| row.get(0))?;
-    connection.prepare_cached(INSERT)?.execute(params![
-        operation,
+/// Stores a result under that number, unless one of its name is stored; whether it did.
+pub(super) fn insert(
+    connection: &Connection,
+    report: &Report,
+    result: &NewResult,
+    seq: i64,
+) -> Stored<bool> {
+    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+        report.operation.to_string(),
         seq,
         report.probe.to_string(),
         result.code.as_str(),
@@ -54,7 +55,16 @@ pub(super) fn insert(connection: &Connection, report: &Report, result: &NewResul
         result.document,
         &result.raw[..],
     ])?;
-    Ok(u64::try_from(seq)?)
+    Ok(inserted > 0)
+}
+
+const SET_LAST_SEQ: &str = "update operations set last_seq = ?2 where id = ?1";
+
+/// Writes the number of an operation's last result.
+pub(super) fn set_last_seq(connection: &Connection, id: OperationId, seq: i64) -> Stored<()> {
+    let mut statement = connection.prepare_cached(SET_LAST_SEQ)?;
+    statement.execute(params![id.to_string(), seq])?;
+    Ok(())
 }
 
 const LIST: &str =

@@ -91,8 +91,8 @@ fn share(held: &Held) -> Share {
             .assignment
             .delivered_at
             .max(held.assignment.accepted_at),
-        runs_until: held.is_repeated.then_some(held.expires_at),
-        run_price: held.run_price,
+        runs_until: held.terms.is_repeated.then_some(held.terms.expires_at),
+        run_price: held.terms.run_price,
     }
 }
 
@@ -102,7 +102,7 @@ fn settle_one(
     holds: bool,
     at: DateTime<Utc>,
 ) -> Stored<Option<Change>> {
-    match lifecycle::settled(&held.assignment, holds, held.expires_at, at) {
+    match lifecycle::settled(&held.assignment, holds, held.terms.expires_at, at) {
         None => Ok(None),
         Some(AssignmentState::Accepted) => {
             assignments::accept(connection, held, AssignmentState::Accepted, 0, at)

@@ -15,12 +15,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::{
-    OpenError, SqliteStore, moving,
+    OpenError, SqliteStore, assignments, moving,
     open::{self, Watch},
     wiping,
 };
@@ -137,6 +137,24 @@ fn the_check_of_plans_would_complain() {
     ] {
         assert!(!complaints(&connection, sql).is_empty(), "{sql}");
     }
+}
+
+/// SQLite may prepare a statement anew when something else is bound, which takes longer than to run it.
+#[tokio::test]
+async fn statements_are_prepared_once() {
+    let (_directory, path) = place();
+    let store = SqliteStore::open(&path, Stamp::Any).unwrap();
+    let again = |connection: &Connection| {
+        let mut times = 0;
+        for value in ["0", "1", "a"] {
+            let mut statement = connection.prepare_cached(assignments::ONE)?;
+            assert!(!statement.exists([value, value])?);
+            times = statement.get_status(StatementStatus::RePrepare);
+        }
+        Ok(times)
+    };
+    assert_eq!(store.write(again).await.unwrap(), 0);
+    assert_eq!(store.read(again).await.unwrap(), 0);
 }
 
 #[tokio::test]

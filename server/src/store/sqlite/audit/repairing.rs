@@ -52,7 +52,8 @@ fn ends(connection: &Connection, operation: OperationId, probe: ProbeId) -> Stor
     let Some(held) = assignments::one(connection, operation, probe)? else {
         return Ok(None);
     };
-    let at = lifecycle::open_until(held.assignment.state, held.expires_at, held.closes_at);
+    let terms = held.terms;
+    let at = lifecycle::open_until(held.assignment.state, terms.expires_at, terms.closes_at);
     let mut statement = connection.prepare_cached(ENDS)?;
     let changed = statement.execute(params![operation.to_string(), probe.to_string(), ms(at)])?;
     Ok((changed > 0).then(|| {
