@@ -37,6 +37,7 @@ mod operations;
 mod orphans;
 mod paging;
 mod probes;
+mod reading;
 mod recording;
 mod results;
 mod schema;
