@@ -5,18 +5,82 @@
 use std::{fmt, str::FromStr};
 
 use bson::oid::ObjectId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 /// The text is not an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 24 hexadecimal digits")]
 pub struct NotAnId;
 
+/// Bytes of an identifier.
+const BYTES: usize = 12;
+/// Digits of its text.
+const DIGITS: usize = 2 * BYTES;
+
+/// The text of an identifier, on the stack: lists hold thousands of them.
+struct Digits([u8; DIGITS]);
+
+impl Digits {
+    fn of(id: ObjectId) -> Self {
+        let digit = |value: u8| match value {
+            0..=9 => b'0' + value,
+            _ => b'a' + value - 10,
+        };
+        let mut digits = [b'0'; DIGITS];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(id.bytes()) {
+            if let [high, low] = pair {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
+            }
+        }
+        Self(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        // Digits are ASCII.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The identifier with that text, in lower or upper case.
+fn read(text: &str) -> Result<ObjectId, NotAnId> {
+    let digits = text.as_bytes();
+    if digits.len() != DIGITS {
+        return Err(NotAnId);
+    }
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(NotAnId),
+    };
+    let mut bytes = [0; BYTES];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        if let [high, low] = pair {
+            *byte = value(*high)? << 4 | value(*low)?;
+        }
+    }
+    Ok(ObjectId::from_bytes(bytes))
+}
+
+/// Reads the text without a copy of it.
+struct FromText;
+
+impl Visitor<'_> for FromText {
+    type Value = ObjectId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ObjectId, E> {
+        read(text).map_err(E::custom)
+    }
+}
+
 macro_rules! object_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(into = "String", try_from = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(ObjectId);
 
         impl $name {
@@ -28,7 +92,7 @@ macro_rules! object_id {
             }
 
             /// Names nothing: no new identifier is ever made of zeros.
-            pub const NONE: Self = Self(ObjectId::from_bytes([0; 12]));
+            pub const NONE: Self = Self(ObjectId::from_bytes([0; BYTES]));
 
             /// The ObjectId inside, for stores that keep ObjectIds.
             #[must_use]
@@ -53,7 +117,7 @@ macro_rules! object_id {
             type Err = NotAnId;
 
             fn from_str(text: &str) -> Result<Self, NotAnId> {
-                ObjectId::parse_str(text).map(Self).map_err(|_| NotAnId)
+                read(text).map(Self)
             }
         }
 
@@ -67,7 +131,19 @@ macro_rules! object_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0.to_hex())
+                f.write_str(Digits::of(self.0).as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(Digits::of(self.0).as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(FromText).map(Self)
             }
         }
 

@@ -13,7 +13,7 @@ use probe_protocol::{ContentFormat, OperationId, ProbeId, UserId};
 
 use crate::domain::{
     Agent, Assignment, AssignmentState, Candidate, Holdings, LeftOut, Location, Operation, Plan,
-    Probe, Refusal, User, credits::LedgerReason, probe::ProbeCard,
+    Presence, Probe, Refusal, User, credits::LedgerReason, probe::ProbeCard,
 };
 
 mod audit;
@@ -202,6 +202,9 @@ pub(crate) struct Change {
     pub(crate) operation_ended: bool,
 }
 
+/// Says of probes who is connected, in the order in which they are asked for.
+pub(crate) type Who = Arc<dyn Fn(&[ProbeId]) -> Vec<Option<Presence>> + Send + Sync>;
+
 /// Probes.
 #[async_trait]
 pub(crate) trait ProbeStore: Send + Sync {
@@ -213,13 +216,27 @@ pub(crate) trait ProbeStore: Send + Sync {
     ) -> Stored<Created<Probe>>;
     /// A probe that was not deleted.
     async fn probe(&self, id: ProbeId) -> Stored<Option<Probe>>;
-    /// Up to `limit` probes of a span; of one owner where one is given.
+    /// Up to `limit` probes of a span, of one owner where one is given, each with what `who` knows of it. Loads count for
+    /// those that somebody knows; a store that has to sum them up spares itself the others'.
+    async fn seen_probes(
+        &self,
+        owner: Option<UserId>,
+        span: Span<ProbeId>,
+        limit: usize,
+        who: Who,
+    ) -> Stored<Vec<(Probe, Option<Presence>)>>;
+    /// The same as if all were connected.
+    #[cfg(test)]
     async fn probes(
         &self,
         owner: Option<UserId>,
         span: Span<ProbeId>,
         limit: usize,
-    ) -> Stored<Vec<Probe>>;
+    ) -> Stored<Vec<Probe>> {
+        let who: Who = Arc::new(|ids| vec![Some(Presence::default()); ids.len()]);
+        let seen = self.seen_probes(owner, span, limit, who).await?;
+        Ok(seen.into_iter().map(|(probe, _)| probe).collect())
+    }
     /// These probes, in any order; unknown ones are left out.
     async fn probes_by_id(&self, ids: Vec<ProbeId>) -> Stored<Vec<Probe>>;
     /// Which tokens and sessions of these probes are good, each once, in any order; unknown and deleted ones are left out.
@@ -273,6 +290,13 @@ pub(crate) trait OperationStore: Send + Sync {
     ) -> Stored<Result<Created<Opened>, Refusal>>;
     /// An operation.
     async fn operation(&self, id: OperationId) -> Stored<Option<Operation>>;
+    /// An operation with its assignments, in the order of their probes' ids; there are none where `reader` is somebody and
+    /// the operation is another's.
+    async fn whole_operation(
+        &self,
+        id: OperationId,
+        reader: Option<UserId>,
+    ) -> Stored<Option<(Operation, Vec<Assignment>)>>;
     /// Assignments of an operation, in the order of their probes' ids.
     async fn assignments(&self, id: OperationId) -> Stored<Vec<Assignment>>;
     /// Up to `limit` operations of a span; of one owner where one is given.
@@ -305,6 +329,15 @@ pub(crate) trait OperationStore: Send + Sync {
         limit: usize,
         most_bytes: usize,
     ) -> Stored<Vec<ResultRow>>;
+    /// An operation and such results of it; there are none where `reader` is somebody and the operation is another's.
+    async fn operation_with_results(
+        &self,
+        id: OperationId,
+        reader: Option<UserId>,
+        after: u64,
+        limit: usize,
+        most_bytes: usize,
+    ) -> Stored<Option<(Operation, Vec<ResultRow>)>>;
     /// The raw bytes of one result.
     async fn raw(&self, id: OperationId, seq: u64) -> Stored<Option<(ContentFormat, Bytes)>>;
     /// Ends what only time ends, at most `limit` assignments a call: what was never delivered in time expires and is

@@ -26,6 +26,11 @@ impl User {
     pub(crate) fn may_read(&self, owner: UserId) -> bool {
         self.is_superuser || self.id == owner
     }
+
+    /// Whose alone this user may read; none where it is everyone's.
+    pub(crate) fn limited_to(&self) -> Option<UserId> {
+        (!self.is_superuser).then_some(self.id)
+    }
 }
 
 /// What someone logs in with.

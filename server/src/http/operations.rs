@@ -23,6 +23,7 @@ use super::{
 use crate::{
     domain::{Assignment, AssignmentState, Offline, Operation, Order, User},
     store::{Created, IdempotencyKey, Opened, Span},
+    views::time,
 };
 
 /// What a user asks for.
@@ -116,11 +117,15 @@ pub(crate) struct OperationView {
     refunded: i64,
     /// Results so far; also the number of the newest one.
     results: u64,
+    #[serde(serialize_with = "time::write")]
     created_at: DateTime<Utc>,
     /// Assignments that were not delivered by then expire.
+    #[serde(serialize_with = "time::write")]
     expires_at: DateTime<Utc>,
+    #[serde(serialize_with = "time::write_some")]
     cancelled_at: Option<DateTime<Utc>>,
     /// When the last assignment ended.
+    #[serde(serialize_with = "time::write_some")]
     ended_at: Option<DateTime<Utc>>,
 }
 
@@ -186,8 +191,11 @@ pub(crate) struct AssignmentView {
     planned_runs: u32,
     /// Results stored.
     results: u32,
+    #[serde(serialize_with = "time::write_some")]
     delivered_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "time::write_some")]
     accepted_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "time::write_some")]
     ended_at: Option<DateTime<Utc>>,
 }
 
@@ -244,6 +252,11 @@ pub(crate) async fn readable(
     id: OperationId,
 ) -> Result<Operation, ApiError> {
     let operation = http.store.operation(id).await?.ok_or(ApiError::NotFound)?;
+    allowed(user, operation)
+}
+
+/// The same for one that was read.
+pub(crate) fn allowed(user: &User, operation: Operation) -> Result<Operation, ApiError> {
     if user.may_read(operation.plan.owner) {
         Ok(operation)
     } else {
@@ -251,13 +264,17 @@ pub(crate) async fn readable(
     }
 }
 
+/// An operation as it is shown, with its assignments.
 pub(crate) async fn detail(http: &Http, operation: Operation) -> Result<OperationDetail, ApiError> {
     let assignments = http.store.assignments(operation.plan.id).await?;
-    let assignments = assignments.into_iter().map(AssignmentView::from).collect();
-    Ok(OperationDetail {
+    Ok(detailed(operation, assignments))
+}
+
+fn detailed(operation: Operation, assignments: Vec<Assignment>) -> OperationDetail {
+    OperationDetail {
         operation: operation.into(),
-        assignments,
-    })
+        assignments: assignments.into_iter().map(AssignmentView::from).collect(),
+    }
 }
 
 /// Creates an operation; both faces do.
@@ -354,8 +371,9 @@ pub(crate) async fn show(
     PathId(id): PathId<OperationId>,
     Caller(user): Caller,
 ) -> Result<Json<OperationDetail>, ApiError> {
-    let operation = readable(&http, &user, id).await?;
-    Ok(Json(detail(&http, operation).await?))
+    let found = http.store.whole_operation(id, user.limited_to()).await?;
+    let (operation, assignments) = found.ok_or(ApiError::NotFound)?;
+    Ok(Json(detailed(allowed(&user, operation)?, assignments)))
 }
 
 /// Cancels an operation: probes are told, the unspent part is given back. Cancelling again changes nothing.

@@ -1,5 +1,7 @@
 //! `/api/v1/probes`: registering probes, seeing who is there, tokens.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use probe_protocol::{Kind, ProbeId, UserId};
@@ -15,8 +17,9 @@ use super::{
 use crate::{
     bus::Event,
     domain::{Agent, Location, Presence, Probe, User, probe::ProbeCard},
-    store::{IdempotencyKey, NewProbe, Span},
+    store::{IdempotencyKey, NewProbe, Span, Who},
     tokens::ProbeClaims,
+    views::time,
 };
 
 /// A probe as it is shown.
@@ -26,8 +29,10 @@ pub(crate) struct ProbeView {
     owner: UserId,
     name: Option<String>,
     location: Location,
+    #[serde(serialize_with = "time::write")]
     created_at: DateTime<Utc>,
     /// When it last connected.
+    #[serde(serialize_with = "time::write_some")]
     last_seen: Option<DateTime<Utc>>,
     connected: bool,
     /// Share of its credits that is free, 0 to 1; only while it is connected.
@@ -226,21 +231,27 @@ pub(crate) async fn list(
     let connected = params.flag("connected").unwrap_or(false);
     params.finish()?;
     let probes = if connected {
-        connected_page(&http, owner, before, limit + 1).await?
+        let probes = connected_page(&http, owner, before, limit + 1).await?;
+        let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
+        let presences = http.roster.presence(&ids);
+        probes.into_iter().zip(presences).collect()
     } else {
         http.store
-            .probes(owner, Span::Before(before), limit + 1)
+            .seen_probes(owner, Span::Before(before), limit + 1, who(&http))
             .await?
     };
-    let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
-    let mut presences = http.roster.presence(&ids).into_iter();
-    let view = |probe| ProbeView::of(probe, presences.next().flatten());
     Ok(Json(Page::of(
         probes,
         limit,
-        |probe| probe.id.to_string(),
-        view,
+        |(probe, _)| probe.id.to_string(),
+        |(probe, presence)| ProbeView::of(probe, presence),
     )))
+}
+
+/// What the roster knows.
+pub(crate) fn who(http: &Http) -> Who {
+    let roster = http.roster.clone();
+    Arc::new(move |ids| roster.presence(ids))
 }
 
 /// Who is connected is known to the roster, not to the store: it names the page's probes.

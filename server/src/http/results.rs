@@ -16,7 +16,7 @@ use super::{
     auth::Caller,
     body::{MOST_LIMIT, Params, PathId, PathSeq},
     error::{ApiError, Problem},
-    operations::readable,
+    operations::{allowed, readable},
 };
 use crate::{
     store::{ResultRow, Store, StoreError},
@@ -28,9 +28,9 @@ pub(crate) const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A page of results.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct ResultPage {
+pub(crate) struct ResultPage<'a> {
     /// Results in the order of their numbers.
-    items: Vec<ResultView>,
+    items: Vec<ResultView<'a>>,
     /// What to ask `after` for the next page; none where these are the newest.
     next: Option<u64>,
 }
@@ -59,13 +59,18 @@ pub(crate) async fn list(
         Some(params.limit())
     };
     params.finish()?;
-    let operation = readable(&http, &user, id).await?;
     if lines {
+        readable(&http, &user, id).await?;
         let body = Body::from_stream(lines_of(http, id, after, most.unwrap_or(usize::MAX)));
         return Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response());
     }
     let limit = most.unwrap_or(MOST_LIMIT);
-    let rows = http.store.results(id, after, limit, PAGE_BYTES).await?;
+    let found = http
+        .store
+        .operation_with_results(id, user.limited_to(), after, limit, PAGE_BYTES)
+        .await?;
+    let (operation, rows) = found.ok_or(ApiError::NotFound)?;
+    let operation = allowed(&user, operation)?;
     let last = rows.last().map(|row| row.seq);
     let next = last.filter(|last| *last < operation.last_seq);
     Ok(Json(ResultPage {
@@ -75,7 +80,7 @@ pub(crate) async fn list(
     .into_response())
 }
 
-fn views(id: OperationId, rows: &[ResultRow]) -> Result<Vec<ResultView>, ApiError> {
+fn views(id: OperationId, rows: &[ResultRow]) -> Result<Vec<ResultView<'_>>, ApiError> {
     Ok(rows
         .iter()
         .map(|row| ResultView::of(id, row))

@@ -84,7 +84,7 @@ pub(crate) async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         ending: cancels_and_gives_back, keeps_paid_what_may_have_run, cancels_once, leaves_alone_what_has_ended,
             expires_what_nobody_took, finishes_what_ran_its_time, ends_a_few_at_a_time;
         reading: finds_what_is_pending, gives_briefs, tells_how_far_operations_are, tells_which_sessions_are_good,
-            tells_of_thousands, answers;
+            tells_of_thousands, shows_an_operation_whole, shows_results_with_their_operation, knows_who_is_seen, answers;
         paging: lists_probes_both_ways, lists_operations_both_ways, goes_on_from_any_edge;
         claiming: is_granted_once, is_granted_once_in_a_batch, is_granted_to_one_of_many,
             is_not_granted_of_what_is_not_pending, is_not_granted_too_late, is_granted_anew_after_a_loss,

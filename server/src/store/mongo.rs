@@ -39,6 +39,7 @@ mod operations;
 mod orphans;
 mod paging;
 mod probes;
+mod reading;
 mod recording;
 mod results;
 mod schema;

@@ -133,13 +133,15 @@ impl SqliteStore {
         let readers = (0..READERS)
             .map(|_| open::reader(path, watch))
             .collect::<Result<Vec<_>, _>>()?;
-        let writer = Writer::start(connection, lock).map_err(|source| OpenError::Io {
+        let failed = |source| OpenError::Io {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let readers = Readers::start(readers).map_err(failed)?;
+        let writer = Writer::start(connection, lock).map_err(failed)?;
         Ok(Self {
             writer: Arc::new(writer),
-            readers: Readers::new(readers),
+            readers,
         })
     }
 

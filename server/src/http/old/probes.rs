@@ -4,21 +4,22 @@ use async_trait::async_trait;
 use axum::{extract::State, http::StatusCode, response::Response};
 use chrono::Utc;
 use probe_protocol::{ProbeId, UserId};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
     super::{Http, auth::Caller, body::JsonBody, error::ApiError, limits::Gate, probes},
-    Old, answer, compact,
+    Old, answer,
     error::OldError,
     stream::{self, Source},
 };
 use crate::{
-    domain::{Invalid, Presence, Probe, probe::ProbeCard},
+    domain::{Invalid, Location, Presence, Probe, probe::ProbeCard},
     store::{NewProbe, Span},
 };
 
 /// Probes read from the store at a time.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 1000;
 
 /// A probe in the old words: who it is and where it stands.
 pub(super) fn view(probe: &Probe) -> Map<String, Value> {
@@ -92,31 +93,59 @@ impl Probes {
     }
 
     fn item(&self, probe: &Probe, presence: Option<Presence>) -> Result<String, ApiError> {
-        let mut map = view(probe);
-        map.insert("connected".to_owned(), json!(presence.is_some()));
-        if let Some(presence) = presence {
-            let availability = probe.availability(presence);
-            map.insert("availability".to_owned(), json!(availability));
-        }
-        if self.owner.is_some() {
-            let token = probes::token_of(&self.http, probe)?;
-            map.insert("token".to_owned(), json!(token));
-        }
-        Ok(compact(map.into()))
+        let token = match self.owner {
+            Some(_) => Some(probes::token_of(&self.http, probe)?),
+            None => None,
+        };
+        let Location {
+            latitude,
+            longitude,
+        } = probe.location;
+        Ok(serde_json::to_string(&Item {
+            availability: presence.map(|presence| probe.availability(presence)),
+            connected: presence.is_some(),
+            identifier: probe.id,
+            location: Place {
+                latitude,
+                longitude,
+            },
+            owner_id: probe.owner,
+            token,
+        })?)
     }
+}
+
+/// A probe of the list: members in the order of their names, as everything at the old paths. There may be thousands.
+#[derive(Debug, Serialize)]
+struct Item {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability: Option<f64>,
+    connected: bool,
+    identifier: ProbeId,
+    location: Place,
+    owner_id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// Where it stands.
+#[derive(Debug, Serialize)]
+struct Place {
+    latitude: f64,
+    longitude: f64,
 }
 
 #[async_trait]
 impl Source for Probes {
     async fn next(&mut self) -> Result<Vec<String>, ApiError> {
         let span = Span::After(self.last);
-        let probes = self.http.store.probes(self.owner, span, AT_ONCE).await?;
-        self.last = probes.last().map(|probe| probe.id).or(self.last);
-        let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
-        let presences = self.http.roster.presence(&ids);
-        let pairs = probes.iter().zip(presences);
+        let who = probes::who(&self.http);
+        let store = &self.http.store;
+        let probes = store.seen_probes(self.owner, span, AT_ONCE, who).await?;
+        self.last = probes.last().map(|(probe, _)| probe.id).or(self.last);
+        let pairs = probes.iter();
         pairs
-            .map(|(probe, presence)| self.item(probe, presence))
+            .map(|(probe, presence)| self.item(probe, *presence))
             .collect()
     }
 }

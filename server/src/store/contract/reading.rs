@@ -1,11 +1,13 @@
 //! Reading operations.
 
-use probe_protocol::{Kind, OperationId, ProbeId, ResultFormat};
+use std::sync::Arc;
 
-use super::fixture::{Hub, agent, at, exactly, nine_runs, once};
+use probe_protocol::{Kind, OperationId, ProbeId, ResultFormat, UserId};
+
+use super::fixture::{Hub, RUN_PRICE, agent, at, exactly, nine_runs, once};
 use crate::{
-    domain::Plan,
-    store::{Brief, Progress, Standing},
+    domain::{Plan, Presence},
+    store::{Brief, Progress, Span, Standing, Who},
 };
 
 pub(super) async fn finds_what_is_pending(hub: Hub) {
@@ -41,6 +43,71 @@ pub(super) async fn gives_briefs(hub: Hub) {
         result_format: ResultFormat::Dump,
     };
     assert_eq!(found, [brief]);
+}
+
+pub(super) async fn shows_an_operation_whole(hub: Hub) {
+    let (user, first) = hub.pair().await;
+    let second = hub.host(user).await;
+    let operation = hub.opened(nine_runs(user), &[second, first]).await;
+    hub.send(operation, first, at(1), "a").await;
+    let expected = hub.operation(operation).await.unwrap().unwrap();
+    for reader in [None, Some(user)] {
+        let whole = hub.whole_operation(operation, reader).await.unwrap();
+        let (found, assignments) = whole.unwrap();
+        assert_eq!(found, expected);
+        assert_eq!(assignments, hub.assignments(operation).await.unwrap());
+        assert_eq!(assignments.len(), 2);
+    }
+    let stranger = Some(UserId::new());
+    let whole = hub.whole_operation(operation, stranger).await.unwrap();
+    assert_eq!(whole, Some((expected, Vec::new())));
+    let unknown = hub.whole_operation(OperationId::new(), None).await;
+    assert_eq!(unknown.unwrap(), None);
+}
+
+pub(super) async fn shows_results_with_their_operation(hub: Hub) {
+    let (user, probe) = hub.pair().await;
+    let operation = hub.opened(nine_runs(user), &[probe]).await;
+    for code in ["a", "b", "c"] {
+        hub.send(operation, probe, at(1), code).await;
+    }
+    let expected = hub.operation(operation).await.unwrap().unwrap();
+    for reader in [None, Some(user)] {
+        let found = hub.operation_with_results(operation, reader, 1, 9, usize::MAX);
+        let (of, rows) = found.await.unwrap().unwrap();
+        assert_eq!(of, expected);
+        assert_eq!(
+            rows,
+            hub.results(operation, 1, 9, usize::MAX).await.unwrap()
+        );
+        assert_eq!(rows.len(), 2);
+    }
+    let stranger = Some(UserId::new());
+    let found = hub.operation_with_results(operation, stranger, 0, 9, usize::MAX);
+    assert_eq!(found.await.unwrap(), Some((expected, Vec::new())));
+    let unknown = hub.operation_with_results(OperationId::new(), None, 0, 9, usize::MAX);
+    assert_eq!(unknown.await.unwrap(), None);
+}
+
+pub(super) async fn knows_who_is_seen(hub: Hub) {
+    let (user, known) = hub.pair().await;
+    let other = hub.host(user).await;
+    hub.opened(nine_runs(user), &[known, other]).await;
+    let presence = Presence {
+        in_use: 7,
+        sick: true,
+    };
+    let who: Who = Arc::new(move |ids| {
+        let seen = |id: &ProbeId| (*id == known).then_some(presence);
+        ids.iter().map(seen).collect()
+    });
+    let span = Span::Before(None);
+    let found = hub.seen_probes(None, span, 9, who).await.unwrap();
+    assert_eq!(found.len(), 2);
+    for (probe, seen) in found {
+        assert_eq!(seen, (probe.id == known).then_some(presence));
+        assert!(probe.id != known || probe.load == RUN_PRICE);
+    }
 }
 
 pub(super) async fn tells_how_far_operations_are(hub: Hub) {

@@ -3,10 +3,10 @@
 //! Names and shapes are for people too: `docs/data-model.md` tells them. Identifiers are ObjectIds, times are dates (whole
 //! milliseconds), credits are 64-bit numbers; what is not known is left out.
 
-use bson::{DateTime as Date, oid::ObjectId};
+use bson::{DateTime as Date, RawBsonRef, oid::ObjectId};
 use chrono::{DateTime, Utc};
 use probe_protocol::{OperationId, ProbeId, UserId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 mod operations;
 mod probes;
@@ -15,8 +15,26 @@ mod users;
 
 pub(super) use operations::{AssignmentDoc, AssignmentId, OperationDoc, ScheduleDoc};
 pub(super) use probes::{AgentDoc, Point, ProbeDoc, StandingDoc};
-pub(super) use results::{RawDoc, ResultDoc, ResultId};
+pub(super) use results::{RawDoc, ResultDoc, ResultId, ShownDoc};
 pub(super) use users::{KeyDoc, KeyId, LedgerDoc, LedgerId, UserDoc};
+
+/// Reads a date. By its own way it becomes a document with the number as text in it, and is read from there: on a list of
+/// probes or assignments that took longer than all the rest.
+fn read_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+    match RawBsonRef::deserialize(deserializer)? {
+        RawBsonRef::DateTime(date) => Ok(date),
+        _ => Err(D::Error::custom("expecting DateTime")),
+    }
+}
+
+/// The same where it may be missing.
+fn read_some_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+    match RawBsonRef::deserialize(deserializer)? {
+        RawBsonRef::DateTime(date) => Ok(Some(date)),
+        RawBsonRef::Null => Ok(None),
+        _ => Err(D::Error::custom("expecting DateTime")),
+    }
+}
 
 /// What is said of the database itself.
 #[derive(Debug, Serialize, Deserialize)]

@@ -49,7 +49,7 @@ const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
 /// transactions that nobody will end were looked for.
 const CONTENDED_AFTER: Duration = Duration::from_secs(2);
 /// Documents that MongoDB sends at once, where all are wanted, as far as its 16 MiB for an answer reach.
-const SENT_AT_ONCE: u32 = 100_000;
+pub(super) const SENT_AT_ONCE: u32 = 100_000;
 
 /// Lines for balances: so many that users who are busy at the same time seldom share one.
 const LINES: usize = 256;
@@ -303,6 +303,7 @@ impl Tx {
     where
         T: DeserializeOwned + Send + Sync + Unpin,
     {
+        let aggregate = aggregate.batch_size(SENT_AT_ONCE);
         let mut cursor = aggregate.session(&mut self.session).await?;
         Ok(cursor.stream(&mut self.session).try_collect().await?)
     }

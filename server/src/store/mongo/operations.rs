@@ -15,12 +15,12 @@ use tokio::task::spawn_blocking;
 use super::{
     MongoStore,
     books::Books,
-    documents::{AssignmentDoc, AssignmentId, OnlyId, date, operation_ids},
+    documents::{AssignmentId, OnlyId, date, operation_ids},
     error::Attempt,
     leases,
     link::Tx,
     opening::{self, Asked},
-    paging, recording, results, settling,
+    paging, reading, recording, results, settling,
 };
 use crate::{
     domain::{
@@ -49,26 +49,22 @@ impl OperationStore for MongoStore {
     }
 
     async fn operation(&self, id: OperationId) -> Stored<Option<Operation>> {
-        self.read(move |kept| async move {
-            let found = kept
-                .operations
-                .find_one(doc! { "_id": id.object_id() })
-                .await?;
-            found.map(|document| document.operation()).transpose()
-        })
-        .await
+        self.read(move |kept| async move { reading::one(&kept, id).await })
+            .await
     }
 
     async fn assignments(&self, id: OperationId) -> Stored<Vec<Assignment>> {
-        self.read(move |kept| async move {
-            let find = kept
-                .assignments
-                .find(doc! { "_id.operation": id.object_id() })
-                .sort(doc! { "_id.probe": 1 });
-            let found: Vec<AssignmentDoc> = find.await?.try_collect().await?;
-            Ok(found.iter().map(Assignment::from).collect())
-        })
-        .await
+        self.read(move |kept| async move { reading::assignments(&kept, id).await })
+            .await
+    }
+
+    async fn whole_operation(
+        &self,
+        id: OperationId,
+        reader: Option<UserId>,
+    ) -> Stored<Option<(Operation, Vec<Assignment>)>> {
+        self.read(move |kept| async move { reading::whole(&kept, id, reader).await })
+            .await
     }
 
     async fn operations(
@@ -172,6 +168,27 @@ impl OperationStore for MongoStore {
         self.read(
             move |kept| async move { results::list(&kept, id, after, limit, most_bytes).await },
         )
+        .await
+    }
+
+    async fn operation_with_results(
+        &self,
+        id: OperationId,
+        reader: Option<UserId>,
+        after: u64,
+        limit: usize,
+        most_bytes: usize,
+    ) -> Stored<Option<(Operation, Vec<ResultRow>)>> {
+        self.read(move |kept| async move {
+            let Some(operation) = reading::one(&kept, id).await? else {
+                return Ok(None);
+            };
+            let found = match reader {
+                Some(reader) if reader != operation.plan.owner => Vec::new(),
+                _ => results::list(&kept, id, after, limit, most_bytes).await?,
+            };
+            Ok(Some((operation, found)))
+        })
         .await
     }
 

@@ -14,6 +14,11 @@ pub(super) fn limit(documents: usize) -> i64 {
     i64::try_from(documents).unwrap_or(i64::MAX)
 }
 
+/// The same as the size of a batch: a page comes at once, and not the first hundred before the others.
+pub(super) fn at_once(documents: usize) -> u32 {
+    u32::try_from(documents).unwrap_or(u32::MAX)
+}
+
 /// A page of a list: at most `most` documents of a span that meet `condition`.
 pub(super) async fn page<T, Id>(
     collection: &Collection<T>,
@@ -49,6 +54,7 @@ where
         .find(filter)
         .sort(doc! { "_id": order })
         .hint(along(&index))
+        .batch_size(at_once(most))
         .limit(limit(most));
     Ok(find.await?.try_collect().await?)
 }

@@ -15,17 +15,18 @@ use super::{
     documents::{Point, ProbeDoc, StandingDoc, as_kept, date, probe_ids},
     error::{Attempt, Failure},
     keys,
-    link::Tx,
+    link::{SENT_AT_ONCE, Tx},
     paging,
     settling::{self, Hello},
 };
 use crate::{
     domain::{
-        Agent, FIRST_GENERATION, Holdings, Plan, Probe, operation::remaining_runs, probe::ProbeCard,
+        Agent, FIRST_GENERATION, Holdings, Plan, Presence, Probe, operation::remaining_runs,
+        probe::ProbeCard,
     },
     store::{
         Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
-        Stored,
+        Stored, Who,
     },
 };
 
@@ -66,22 +67,32 @@ impl ProbeStore for MongoStore {
         .await
     }
 
-    async fn probes(
+    async fn seen_probes(
         &self,
         owner: Option<UserId>,
         span: Span<ProbeId>,
         limit: usize,
-    ) -> Stored<Vec<Probe>> {
-        self.read(move |kept| async move {
-            let page = paging::page(
-                &kept.probes,
-                not_deleted(),
-                owner,
-                span,
-                limit,
-                ProbeId::object_id,
-            );
-            with_loads(&kept, page.await?).await
+        who: Who,
+    ) -> Stored<Vec<(Probe, Option<Presence>)>> {
+        self.read(move |kept| {
+            let who = who.clone();
+            async move {
+                let page = paging::page(
+                    &kept.probes,
+                    not_deleted(),
+                    owner,
+                    span,
+                    limit,
+                    ProbeId::object_id,
+                );
+                let page = page.await?;
+                let ids: Vec<ProbeId> = page.iter().map(|document| document.id.into()).collect();
+                let seen = who(&ids);
+                let known = page.iter().zip(&seen).filter(|(_, seen)| seen.is_some());
+                let known = known.map(|(document, _)| document.id).collect();
+                let sums = sums(&kept, known).await?;
+                Ok(loaded(page, sums).into_iter().zip(seen).collect())
+            }
         })
         .await
     }
@@ -90,7 +101,8 @@ impl ProbeStore for MongoStore {
         self.read(move |kept| {
             let filter = these(&ids);
             async move {
-                let found = kept.probes.find(filter).await?.try_collect().await?;
+                let find = kept.probes.find(filter).batch_size(SENT_AT_ONCE);
+                let found = find.await?.try_collect().await?;
                 with_loads(&kept, found).await
             }
         })
@@ -102,7 +114,10 @@ impl ProbeStore for MongoStore {
             let filter = these(&ids);
             async move {
                 let probes = kept.probes.clone_with_type::<StandingDoc>();
-                let find = probes.find(filter).projection(standing());
+                let find = probes
+                    .find(filter)
+                    .batch_size(SENT_AT_ONCE)
+                    .projection(standing());
                 let found: Vec<StandingDoc> = find.await?.try_collect().await?;
                 Ok(found.into_iter().map(Standing::from).collect())
             }
@@ -226,11 +241,16 @@ async fn create(
     Ok(Created::New(probe.clone()))
 }
 
-/// These probes; unknown and deleted ones are left out.
-pub(super) async fn by_id(tx: &mut Tx, ids: &[ProbeId]) -> Attempt<Vec<Probe>> {
+/// These probes, as [`crate::domain::selection`] wants to know them; unknown and deleted ones are left out. Only of one that
+/// said what it can take does the load decide anything, and only what it can take is opened on it: so few are summed up.
+/// What waits for a probe that never said hello has no such bound, and is not counted.
+pub(super) async fn candidates(tx: &mut Tx, ids: &[ProbeId]) -> Attempt<Vec<Probe>> {
     let probes = tx.kept.probes.clone();
     let found = tx.all(probes.find(these(ids))).await?;
-    with_loads_in(tx, found).await
+    let limited = found.iter().filter(|document| document.agent.is_some());
+    let limited = limited.map(|document| document.id).collect();
+    let sums = sums_in(tx, limited).await?;
+    Ok(loaded(found, sums))
 }
 
 async fn delete(tx: &mut Tx, id: ProbeId, at: DateTime<Utc>) -> Attempt<Option<Vec<Change>>> {
@@ -260,8 +280,11 @@ struct LoadDoc {
     load: i64,
 }
 
-fn loads(documents: &[ProbeDoc]) -> [Document; 2] {
-    let ids: Vec<ObjectId> = documents.iter().map(|document| document.id).collect();
+fn ids(documents: &[ProbeDoc]) -> Vec<ObjectId> {
+    documents.iter().map(|document| document.id).collect()
+}
+
+fn loads(ids: Vec<ObjectId>) -> [Document; 2] {
     [
         doc! { "$match": { "_id.probe": { "$in": ids }, "state": settling::is_open() } },
         doc! { "$group": { "_id": "$_id.probe", "load": { "$sum": "$run_price" } } },
@@ -282,28 +305,30 @@ fn loaded(documents: Vec<ProbeDoc>, loads: Vec<LoadDoc>) -> Vec<Probe> {
 
 /// Probes with the sums of what is open on them, in the same order.
 pub(super) async fn with_loads(kept: &Kept, documents: Vec<ProbeDoc>) -> Attempt<Vec<Probe>> {
-    if documents.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sums = kept
-        .assignments
-        .aggregate(loads(&documents))
-        .with_type::<LoadDoc>();
-    let sums = sums.await?.try_collect().await?;
+    let sums = sums(kept, ids(&documents)).await?;
     Ok(loaded(documents, sums))
 }
 
+/// The sums of what is open on these probes.
+async fn sums(kept: &Kept, ids: Vec<ObjectId>) -> Attempt<Vec<LoadDoc>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sums = kept.assignments.aggregate(loads(ids));
+    let sums = sums.batch_size(SENT_AT_ONCE).with_type::<LoadDoc>();
+    Ok(sums.await?.try_collect().await?)
+}
+
 async fn with_loads_in(tx: &mut Tx, documents: Vec<ProbeDoc>) -> Attempt<Vec<Probe>> {
-    if documents.is_empty() {
+    let sums = sums_in(tx, ids(&documents)).await?;
+    Ok(loaded(documents, sums))
+}
+
+async fn sums_in(tx: &mut Tx, ids: Vec<ObjectId>) -> Attempt<Vec<LoadDoc>> {
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
     let assignments = tx.kept.assignments.clone();
-    let sums = tx
-        .sum(
-            assignments
-                .aggregate(loads(&documents))
-                .with_type::<LoadDoc>(),
-        )
-        .await?;
-    Ok(loaded(documents, sums))
+    tx.sum(assignments.aggregate(loads(ids)).with_type::<LoadDoc>())
+        .await
 }

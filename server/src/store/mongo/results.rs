@@ -1,11 +1,15 @@
 //! Reading results, in the order of their numbers.
 
-use bson::{Bson, doc};
+use bson::{Bson, RawDocumentBuf, doc};
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 use probe_protocol::{ContentFormat, OperationId};
 
-use super::{Kept, documents::RawDoc, error::Attempt, paging};
+use super::{
+    Kept,
+    documents::{RawDoc, ShownDoc},
+    error::Attempt,
+    paging,
+};
 use crate::store::ResultRow;
 
 /// Results with a number above `after`, in order, until there are `most` or their documents exceed `most_bytes`.
@@ -24,15 +28,15 @@ pub(super) async fn list(
     }
     let mut cursor = kept
         .results
+        .clone_with_type::<RawDocumentBuf>()
         .find(doc! { "_id.operation": id.object_id(), "seq": { "$gt": after } })
         .projection(doc! { "raw": 0 })
         .sort(doc! { "seq": 1 })
         .limit(paging::limit(most))
         .await?;
     let mut bytes = 0_usize;
-    while bytes <= most_bytes
-        && let Some(document) = cursor.try_next().await?
-    {
+    while bytes <= most_bytes && cursor.advance().await? {
+        let document: ShownDoc<'_> = bson::deserialize_from_slice(cursor.current().as_bytes())?;
         let row = document.row()?;
         bytes = bytes.saturating_add(row.result.document.len());
         found.push(row);

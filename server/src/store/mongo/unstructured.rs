@@ -4,7 +4,11 @@
 //! mean something to servers and to readers of extended JSON. A document that holds such a thing, or would grow too
 //! large, is kept as its JSON text in a field of its own (`…_json`).
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, RawBsonRef};
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeMap as _, SerializeSeq as _},
+};
 use serde_json::Value;
 
 /// Largest BSON of one unstructured field, bytes: the field and the raw bytes of a result beside it stay below the 16 MiB
@@ -44,6 +48,53 @@ pub(super) fn text(value: Option<Bson>, text: Option<String>) -> Result<String, 
         (_, Some(text)) => Ok(text),
         (Some(value), None) => serde_json::to_string(&value),
         (None, None) => Ok("null".to_owned()),
+    }
+}
+
+/// The same of what was read as it stands.
+pub(super) fn text_of(
+    value: Option<RawBsonRef<'_>>,
+    text: Option<String>,
+) -> Result<String, serde_json::Error> {
+    match (value, text) {
+        (_, Some(text)) => Ok(text),
+        (Some(value), None) => serde_json::to_string(&Json(value)),
+        (None, None) => Ok("null".to_owned()),
+    }
+}
+
+/// BSON that writes itself as JSON.
+struct Json<'a>(RawBsonRef<'a>);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            RawBsonRef::Null => serializer.serialize_unit(),
+            RawBsonRef::Boolean(value) => serializer.serialize_bool(value),
+            RawBsonRef::Int32(value) => serializer.serialize_i32(value),
+            RawBsonRef::Int64(value) => serializer.serialize_i64(value),
+            RawBsonRef::Double(value) => serializer.serialize_f64(value),
+            RawBsonRef::String(text) => serializer.serialize_str(text),
+            RawBsonRef::Array(items) => {
+                let mut list = serializer.serialize_seq(None)?;
+                for item in items {
+                    list.serialize_element(&Json(item.map_err(S::Error::custom)?))?;
+                }
+                list.end()
+            }
+            RawBsonRef::Document(members) => {
+                let mut map = serializer.serialize_map(None)?;
+                for member in members {
+                    let (name, value) = member.map_err(S::Error::custom)?;
+                    map.serialize_entry(name.as_str(), &Json(value))?;
+                }
+                map.end()
+            }
+            // Nothing else is ever kept.
+            other => Bson::try_from(other)
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
+        }
     }
 }
 

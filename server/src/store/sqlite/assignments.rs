@@ -33,18 +33,34 @@ pub(super) struct Held {
     pub(super) terms: Terms,
 }
 
-/// An assignment, from any row that has its columns.
+/// The columns of an assignment, as they stand in the table.
+const COLUMNS: [&str; 11] = [
+    "operation",
+    "probe",
+    "state",
+    "planned_runs",
+    "results",
+    "created_at_ms",
+    "delivered_at_ms",
+    "accepted_at_ms",
+    "ended_at_ms",
+    "ends_at_ms",
+    "reason",
+];
+
+/// An assignment, from any row that begins with its columns.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Assignment> {
+    debug_assert!(codec::begins_with(row, &COLUMNS));
     Ok(Assignment {
-        operation: parsed(row, "operation")?,
-        probe: parsed(row, "probe")?,
-        state: word(row, "state")?,
-        reason: row.get("reason")?,
-        planned_runs: row.get("planned_runs")?,
-        results: row.get("results")?,
-        delivered_at: maybe_time(row, "delivered_at_ms")?,
-        accepted_at: maybe_time(row, "accepted_at_ms")?,
-        ended_at: maybe_time(row, "ended_at_ms")?,
+        operation: parsed(row, 0)?,
+        probe: parsed(row, 1)?,
+        state: word(row, 2)?,
+        planned_runs: row.get(3)?,
+        results: row.get(4)?,
+        delivered_at: maybe_time(row, 6)?,
+        accepted_at: maybe_time(row, 7)?,
+        ended_at: maybe_time(row, 8)?,
+        reason: row.get(10)?,
     })
 }
 
@@ -69,9 +85,7 @@ fn read_terms(row: &Row<'_>) -> rusqlite::Result<Terms> {
 macro_rules! select_held {
     ($rest:literal) => {
         concat!(
-            "select a.operation, a.probe, a.state, a.reason, a.planned_runs, a.results, a.delivered_at_ms,
-                a.accepted_at_ms, a.ended_at_ms, o.owner, o.run_price, o.expires_at_ms, o.closes_at_ms,
-                o.stop_time_ms
+            "select a.*, o.owner, o.run_price, o.expires_at_ms, o.closes_at_ms, o.stop_time_ms
             from assignments a cross join operations o on o.id = a.operation ",
             $rest
         )
@@ -103,9 +117,7 @@ pub(super) fn terms(connection: &Connection, id: OperationId) -> Stored<Option<(
     Ok(found.optional()?)
 }
 
-const ALONE: &str =
-    "select operation, probe, state, reason, planned_runs, results, delivered_at_ms,
-    accepted_at_ms, ended_at_ms from assignments where operation = ?1 and probe = ?2";
+const ALONE: &str = "select * from assignments where operation = ?1 and probe = ?2";
 
 /// The same as [`one`], where what its operation adds is known.
 pub(super) fn under(

@@ -1,10 +1,10 @@
 //! How values stand in columns. Readers take a row and a column's name, so that statements may list columns in any
-//! order.
+//! order; where a page has many rows, its place, as looking for a name takes longer than reading what it names.
 
 use std::{error::Error, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, types::Type};
+use rusqlite::{Row, RowIndex, types::Type};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IntoDeserializer, value},
@@ -13,6 +13,14 @@ use serde::{
 use probe_protocol::ResultFormat;
 
 use crate::domain::Offline;
+
+/// Whether a row's columns are these and in this order, whatever comes after them: readers by place count on it.
+pub(super) fn begins_with(row: &Row<'_>, names: &[&str]) -> bool {
+    row.as_ref()
+        .column_names()
+        .take(names.len())
+        .eq(names.iter().copied())
+}
 
 /// A time as it is kept: whole milliseconds, as MongoDB keeps them too.
 pub(super) fn ms(at: DateTime<Utc>) -> i64 {
@@ -46,7 +54,7 @@ fn unreadable(kind: Type, error: impl Into<Box<dyn Error + Send + Sync>>) -> rus
 }
 
 /// A value that has a text form: an identifier, a code.
-pub(super) fn parsed<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
+pub(super) fn parsed<T>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<T>
 where
     T: FromStr,
     T::Err: Error + Send + Sync + 'static,
@@ -56,7 +64,7 @@ where
 }
 
 /// The same where it may be missing.
-pub(super) fn maybe_parsed<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>>
+pub(super) fn maybe_parsed<T>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<T>>
 where
     T: FromStr,
     T::Err: Error + Send + Sync + 'static,
@@ -68,7 +76,7 @@ where
 }
 
 /// A word of an enum.
-pub(super) fn word<'r, T>(row: &'r Row<'_>, column: &str) -> rusqlite::Result<T>
+pub(super) fn word<'r, T>(row: &'r Row<'_>, column: impl RowIndex) -> rusqlite::Result<T>
 where
     T: Deserialize<'r>,
 {
@@ -78,7 +86,10 @@ where
 }
 
 /// A JSON document.
-pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+pub(super) fn json<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: impl RowIndex,
+) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|error| unreadable(Type::Text, error))
 }
@@ -86,7 +97,7 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite
 /// The same where it may be missing.
 pub(super) fn maybe_json<T: DeserializeOwned>(
     row: &Row<'_>,
-    column: &str,
+    column: impl RowIndex,
 ) -> rusqlite::Result<Option<T>> {
     let text = row.get_ref(column)?.as_str_or_null()?;
     text.map(serde_json::from_str)
@@ -95,12 +106,15 @@ pub(super) fn maybe_json<T: DeserializeOwned>(
 }
 
 /// A time.
-pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<DateTime<Utc>> {
+pub(super) fn time(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<DateTime<Utc>> {
     from_ms(row.get(column)?)
 }
 
 /// The same where it may be missing.
-pub(super) fn maybe_time(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub(super) fn maybe_time(
+    row: &Row<'_>,
+    column: impl RowIndex,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
     row.get::<_, Option<i64>>(column)?.map(from_ms).transpose()
 }
 
@@ -110,7 +124,7 @@ fn from_ms(ms: i64) -> rusqlite::Result<DateTime<Utc>> {
 }
 
 /// A number that is never negative.
-pub(super) fn whole(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+pub(super) fn whole(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|error| unreadable(Type::Integer, error))
 }

@@ -42,6 +42,19 @@ impl OperationStore for SqliteStore {
         self.read(move |connection| one(connection, id)).await
     }
 
+    async fn whole_operation(
+        &self,
+        id: OperationId,
+        reader: Option<UserId>,
+    ) -> Stored<Option<(Operation, Vec<Assignment>)>> {
+        self.read(move |connection| {
+            with(connection, id, reader, |moment| {
+                assignments::of_operation(moment, id)
+            })
+        })
+        .await
+    }
+
     async fn assignments(&self, id: OperationId) -> Stored<Vec<Assignment>> {
         self.read(move |connection| assignments::of_operation(connection, id))
             .await
@@ -89,6 +102,22 @@ impl OperationStore for SqliteStore {
     ) -> Stored<Vec<ResultRow>> {
         self.read(move |connection| results::list(connection, id, after, limit, most_bytes))
             .await
+    }
+
+    async fn operation_with_results(
+        &self,
+        id: OperationId,
+        reader: Option<UserId>,
+        after: u64,
+        limit: usize,
+        most_bytes: usize,
+    ) -> Stored<Option<(Operation, Vec<ResultRow>)>> {
+        self.read(move |connection| {
+            with(connection, id, reader, |moment| {
+                results::list(moment, id, after, limit, most_bytes)
+            })
+        })
+        .await
     }
 
     async fn raw(&self, id: OperationId, seq: u64) -> Stored<Option<(ContentFormat, Bytes)>> {
@@ -148,6 +177,26 @@ const ONE: &str = "select * from operations where id = ?1";
 pub(super) fn one(connection: &Connection, id: OperationId) -> Stored<Option<Operation>> {
     let mut statement = connection.prepare_cached(ONE)?;
     Ok(statement.query_row([id.to_string()], read).optional()?)
+}
+
+/// An operation and what belongs to it, at one moment; without that where `reader` may not have it.
+fn with<T>(
+    connection: &Connection,
+    id: OperationId,
+    reader: Option<UserId>,
+    read: impl FnOnce(&Connection) -> Stored<Vec<T>>,
+) -> Stored<Option<(Operation, Vec<T>)>> {
+    let moment = connection.unchecked_transaction()?;
+    let Some(operation) = one(&moment, id)? else {
+        return Ok(None);
+    };
+    let is_theirs = reader.is_none_or(|reader| reader == operation.plan.owner);
+    let found = if is_theirs {
+        read(&moment)?
+    } else {
+        Vec::new()
+    };
+    Ok(Some((operation, found)))
 }
 
 /// What an operation was planned as.

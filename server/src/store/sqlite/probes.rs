@@ -7,19 +7,19 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteStore, assignments,
-    codec::{as_kept, json, maybe_time, ms, parsed, time, whole},
+    codec::{self, as_kept, json, maybe_time, ms, parsed, time, whole},
     keys,
     paging::{self, List},
     settling,
 };
 use crate::{
     domain::{
-        Agent, FIRST_GENERATION, Holdings, Location, Plan, Probe, operation::remaining_runs,
-        probe::ProbeCard,
+        Agent, FIRST_GENERATION, Holdings, Location, Plan, Presence, Probe,
+        operation::remaining_runs, probe::ProbeCard,
     },
     store::{
         Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
-        Stored,
+        Stored, Who,
     },
 };
 
@@ -38,14 +38,18 @@ impl ProbeStore for SqliteStore {
         self.read(move |connection| one(connection, id)).await
     }
 
-    async fn probes(
+    async fn seen_probes(
         &self,
         owner: Option<UserId>,
         span: Span<ProbeId>,
         limit: usize,
-    ) -> Stored<Vec<Probe>> {
-        self.read(move |connection| paging::page(connection, &LIST, owner, span, limit, read))
-            .await
+        who: Who,
+    ) -> Stored<Vec<(Probe, Option<Presence>)>> {
+        let probes = self
+            .read(move |connection| paging::page(connection, &LIST, owner, span, limit, read))
+            .await?;
+        let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
+        Ok(probes.into_iter().zip(who(&ids)).collect())
     }
 
     async fn probes_by_id(&self, ids: Vec<ProbeId>) -> Stored<Vec<Probe>> {
@@ -101,32 +105,53 @@ impl ProbeStore for SqliteStore {
     }
 }
 
-/// A probe.
+/// The columns of a probe, as they stand in the table.
+const COLUMNS: [&str; 16] = [
+    "id",
+    "owner",
+    "name",
+    "longitude",
+    "latitude",
+    "token_generation",
+    "created_at_ms",
+    "deleted_at_ms",
+    "last_seen_ms",
+    "agent",
+    "agent_version",
+    "capabilities",
+    "total_credits",
+    "load",
+    "refused_results",
+    "sessions",
+];
+
+/// A probe, from any row that begins with its columns.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Probe> {
-    let agent = match row.get("agent")? {
+    debug_assert!(codec::begins_with(row, &COLUMNS));
+    let agent = match row.get(9)? {
         None => None,
         Some(name) => Some(Agent {
             name,
-            version: row.get("agent_version")?,
-            capabilities: json(row, "capabilities")?,
-            total_credits: row.get("total_credits")?,
+            version: row.get(10)?,
+            capabilities: json(row, 11)?,
+            total_credits: row.get(12)?,
         }),
     };
     Ok(Probe {
-        id: parsed(row, "id")?,
-        owner: parsed(row, "owner")?,
-        name: row.get("name")?,
+        id: parsed(row, 0)?,
+        owner: parsed(row, 1)?,
+        name: row.get(2)?,
         location: Location {
-            longitude: row.get("longitude")?,
-            latitude: row.get("latitude")?,
+            longitude: row.get(3)?,
+            latitude: row.get(4)?,
         },
-        token_generation: row.get("token_generation")?,
-        created_at: time(row, "created_at_ms")?,
-        last_seen: maybe_time(row, "last_seen_ms")?,
+        token_generation: row.get(5)?,
+        created_at: time(row, 6)?,
+        last_seen: maybe_time(row, 8)?,
         agent,
-        load: row.get("load")?,
-        refused_results: whole(row, "refused_results")?,
-        sessions: whole(row, "sessions")?,
+        load: row.get(13)?,
+        refused_results: whole(row, 14)?,
+        sessions: whole(row, 15)?,
     })
 }
 

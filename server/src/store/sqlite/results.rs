@@ -68,8 +68,8 @@ pub(super) fn set_last_seq(connection: &Connection, id: OperationId, seq: i64) -
 }
 
 const LIST: &str =
-    "select seq, probe, code, format, undecoded, measured, rewarded, received_at_ms, started_at_ms,
-    finished_at_ms, clock_offset_us, clock_error_us, summary, document
+    "select operation, seq, probe, code, format, undecoded, measured, rewarded, received_at_ms,
+    started_at_ms, finished_at_ms, clock_offset_us, clock_error_us, summary, document
     from results where operation = ?1 and seq > ?2 order by seq limit ?3";
 
 /// Results with a number above `after`, in order, until there are `limit` or their documents exceed `most_bytes`.
@@ -96,25 +96,45 @@ pub(super) fn list(
     Ok(found)
 }
 
-/// A result without its raw bytes.
+/// The columns of a result, as they stand in the table, but for the raw bytes.
+const COLUMNS: [&str; 15] = [
+    "operation",
+    "seq",
+    "probe",
+    "code",
+    "format",
+    "undecoded",
+    "measured",
+    "rewarded",
+    "received_at_ms",
+    "started_at_ms",
+    "finished_at_ms",
+    "clock_offset_us",
+    "clock_error_us",
+    "summary",
+    "document",
+];
+
+/// A result without its raw bytes, from any row that begins with its columns.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
-    let offset_us: Option<i64> = row.get("clock_offset_us")?;
-    let error_us: Option<i64> = row.get("clock_error_us")?;
+    debug_assert!(codec::begins_with(row, &COLUMNS));
+    let offset_us: Option<i64> = row.get(11)?;
+    let error_us: Option<i64> = row.get(12)?;
     Ok(ResultRow {
-        seq: whole(row, "seq")?,
-        probe: parsed(row, "probe")?,
-        received_at: time(row, "received_at_ms")?,
-        rewarded: row.get("rewarded")?,
+        seq: whole(row, 1)?,
+        probe: parsed(row, 2)?,
+        received_at: time(row, 8)?,
+        rewarded: row.get(7)?,
         result: NewResult {
-            code: word(row, "code")?,
-            format: word(row, "format")?,
+            code: word(row, 3)?,
+            format: word(row, 4)?,
             raw: Bytes::new(),
-            document: row.get("document")?,
-            summary: row.get("summary")?,
-            undecoded: row.get("undecoded")?,
-            measured: row.get("measured")?,
-            started_at: time(row, "started_at_ms")?,
-            finished_at: time(row, "finished_at_ms")?,
+            document: row.get(14)?,
+            summary: row.get(13)?,
+            undecoded: row.get(5)?,
+            measured: row.get(6)?,
+            started_at: time(row, 9)?,
+            finished_at: time(row, 10)?,
             clock: offset_us.zip(error_us).map(|(offset_us, error_us)| Clock {
                 offset_us,
                 error_us,

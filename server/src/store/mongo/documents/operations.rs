@@ -16,6 +16,7 @@ use crate::{
 pub(in crate::store::mongo) struct ScheduleDoc {
     cron: Cron,
     times_per_minute: Whole<1, 60>,
+    #[serde(deserialize_with = "super::read_date")]
     stop_time: Date,
 }
 
@@ -54,12 +55,17 @@ pub(in crate::store::mongo) struct OperationDoc {
     pub(in crate::store::mongo) refunded: i64,
     pub(in crate::store::mongo) last_seq: i64,
     pub(in crate::store::mongo) open_assignments: i64,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) created_at: Date,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) expires_at: Date,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) closes_at: Date,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) cancelled_at: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) ended_at: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store::mongo) schedule: Option<ScheduleDoc>,
@@ -168,15 +174,20 @@ pub(in crate::store::mongo) struct AssignmentDoc {
     pub(in crate::store::mongo) results: u32,
     /// The operation's: the load of a probe is the sum of it.
     pub(in crate::store::mongo) run_price: u32,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) created_at: Date,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) delivered_at: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) accepted_at: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) ended_at: Option<Date>,
     /// When time alone ends it; absent once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) ends_at: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store::mongo) reason: Option<String>,

@@ -89,10 +89,13 @@ pub(in crate::store::mongo) struct ProbeDoc {
     /// Documents of earlier versions have none.
     #[serde(default)]
     pub(in crate::store::mongo) sessions: i64,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) created_at: Date,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) deleted_at: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::read_some_date")]
     pub(in crate::store::mongo) last_seen: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store::mongo) agent: Option<AgentDoc>,

@@ -1,7 +1,8 @@
 //! Results.
 
 use bson::{
-    Binary, Bson, DateTime as Date, RawDocumentBuf, oid::ObjectId, raw::cstr, spec::BinarySubtype,
+    Binary, Bson, DateTime as Date, RawBsonRef, RawDocumentBuf, oid::ObjectId, raw::cstr,
+    spec::BinarySubtype,
 };
 use bytes::Bytes;
 use probe_protocol::{ContentFormat, OperationId, ProbeId, ResultCode};
@@ -40,8 +41,11 @@ pub(in crate::store::mongo) struct ResultDoc {
     undecoded: u32,
     measured: bool,
     rewarded: bool,
+    #[serde(deserialize_with = "super::read_date")]
     received_at: Date,
+    #[serde(deserialize_with = "super::read_date")]
     started_at: Date,
+    #[serde(deserialize_with = "super::read_date")]
     finished_at: Date,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<ClockDoc>,
@@ -58,11 +62,65 @@ pub(in crate::store::mongo) struct ResultDoc {
     raw: Option<Binary>,
 }
 
+/// A result without its raw bytes, read for a page: what it says goes from BSON to JSON without a tree in between.
+#[derive(Debug, Deserialize)]
+pub(in crate::store::mongo) struct ShownDoc<'a> {
+    #[serde(rename = "_id")]
+    id: ResultId,
+    seq: i64,
+    format: ContentFormat,
+    undecoded: u32,
+    measured: bool,
+    rewarded: bool,
+    #[serde(deserialize_with = "super::read_date")]
+    received_at: Date,
+    #[serde(deserialize_with = "super::read_date")]
+    started_at: Date,
+    #[serde(deserialize_with = "super::read_date")]
+    finished_at: Date,
+    clock: Option<ClockDoc>,
+    #[serde(borrow, default)]
+    summary: Option<RawBsonRef<'a>>,
+    summary_json: Option<String>,
+    #[serde(borrow, default)]
+    document: Option<RawBsonRef<'a>>,
+    document_json: Option<String>,
+}
+
+impl ShownDoc<'_> {
+    /// The result.
+    pub(in crate::store::mongo) fn row(self) -> Result<ResultRow, Failure> {
+        let clock = self.clock.map(|clock| Clock {
+            offset_us: clock.offset_us,
+            error_us: clock.error_us,
+        });
+        Ok(ResultRow {
+            seq: u64::try_from(self.seq)?,
+            probe: self.id.probe.into(),
+            received_at: time(self.received_at),
+            rewarded: self.rewarded,
+            result: NewResult {
+                code: self.id.code,
+                format: self.format,
+                raw: Bytes::new(),
+                document: unstructured::text_of(self.document, self.document_json)?,
+                summary: unstructured::text_of(self.summary, self.summary_json)?,
+                undecoded: self.undecoded,
+                measured: self.measured,
+                started_at: time(self.started_at),
+                finished_at: time(self.finished_at),
+                clock,
+            },
+        })
+    }
+}
+
 /// Raw bytes that do not fit beside the document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::store::mongo) struct RawDoc {
     #[serde(rename = "_id")]
     pub(in crate::store::mongo) id: ResultId,
+    #[serde(deserialize_with = "super::read_date")]
     received_at: Date,
     raw: Binary,
 }

@@ -20,6 +20,7 @@ pub(in crate::store::mongo) struct UserDoc {
     pub(in crate::store::mongo) credits: i64,
     /// Number of the newest entry of the ledger.
     pub(in crate::store::mongo) ledger_entries: i64,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) created_at: Date,
 }
 
@@ -69,6 +70,7 @@ pub(in crate::store::mongo) struct LedgerDoc {
     pub(in crate::store::mongo) operation: Option<ObjectId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store::mongo) probe: Option<ObjectId>,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) at: Date,
 }
 
@@ -122,5 +124,6 @@ pub(in crate::store::mongo) struct KeyDoc {
     /// What its answer said beside the subject: JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store::mongo) answer: Option<String>,
+    #[serde(deserialize_with = "super::read_date")]
     pub(in crate::store::mongo) created_at: Date,
 }
