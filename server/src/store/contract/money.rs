@@ -13,8 +13,8 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use super::fixture::{Hub, agent, exactly, new_result, noon, once, online};
 use crate::{
-    domain::{AssignmentState, Holdings, Offline, Plan, operation},
-    store::{NewResult, Store, What},
+    domain::{AssignmentState, FIRST_GENERATION, Holdings, Offline, Plan, operation},
+    store::{NewResult, Settled, Store, What},
 };
 
 /// Histories tried; each takes some dozens of commits.
@@ -249,8 +249,18 @@ impl World {
 
     async fn settle(&self, probe: ProbeId, held: u64) {
         let held = exactly(&self.some_operations(held));
-        let settled = self.hub.settle(probe, agent(60), held, self.now, 3).await;
-        assert!(settled.unwrap().offers.len() <= 3);
+        if let Some(settled) = self.hello(probe, held).await {
+            assert!(settled.offers.len() <= 3);
+        }
+    }
+
+    /// What a probe finds; nothing where it is deleted.
+    async fn hello(&self, probe: ProbeId, held: Holdings) -> Option<Settled> {
+        let hub = self.hub.port();
+        let settled = hub.settle(probe, FIRST_GENERATION, agent(60), held, self.now, 3);
+        let settled = settled.await.unwrap();
+        assert_eq!(settled.is_none(), self.gone.contains(&probe));
+        settled
     }
 
     /// What has left comes back only where it is dearer than what is said.
@@ -259,8 +269,9 @@ impl World {
             credits: worth,
             said_at: self.now,
         };
-        let settled = self.hub.settle(probe, agent(60), held, self.now, 3).await;
-        let settled = settled.unwrap();
+        let Some(settled) = self.hello(probe, held).await else {
+            return;
+        };
         assert!(settled.offers.len() <= 3 && settled.cancel.is_empty());
         for change in settled.changed {
             let price = self.hub.kept(change.operation).await.plan.run_price;

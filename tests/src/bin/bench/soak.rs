@@ -58,9 +58,9 @@ async fn section(title: &'static str, mut hub: Hub, probes: usize, time: Duratio
     let seconds = time.as_secs().to_string();
     let arguments = [&WEATHER[..], &["--for", &seconds]].concat();
     let fleet = Simulated::start(&hub.url(), &tokens, &arguments);
-    fleet.connected(probes).await;
     let order = orders::every_minute(orders::ping(&ids), RUNS, Utc::now() + PLANNED);
-    user.launch(&order).await;
+    // Some are always on their way.
+    user.launch(&orders::queued(order)).await;
     let seen = look(title, &mut hub, time).await;
     let told = fleet.ended().await;
     hub.check().await;
