@@ -80,6 +80,18 @@ impl Hub {
         Ok(settled.await?.expect("a good token"))
     }
 
+    /// A probe connects with a token of that generation; nothing where that is not good.
+    pub(super) async fn settle_as(
+        &self,
+        generation: u32,
+        probe: ProbeId,
+        holdings: Holdings,
+        at: DateTime<Utc>,
+    ) -> Option<Settled> {
+        let settled = self.0.settle(probe, generation, agent(60), holdings, at, 3);
+        settled.await.unwrap()
+    }
+
     /// Somebody with so many credits.
     pub(super) async fn somebody(&self, credits: i64) -> UserId {
         let user = self.create_user(new_user(&fresh_email())).await.unwrap();

@@ -11,7 +11,7 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-use super::fixture::{Hub, agent, exactly, new_result, noon, once, online};
+use super::fixture::{Hub, exactly, new_result, noon, once, online};
 use crate::{
     domain::{AssignmentState, FIRST_GENERATION, Holdings, Offline, Plan, operation},
     store::{NewResult, Settled, Store, What},
@@ -256,9 +256,8 @@ impl World {
 
     /// What a probe finds; nothing where it is deleted.
     async fn hello(&self, probe: ProbeId, held: Holdings) -> Option<Settled> {
-        let hub = self.hub.port();
-        let settled = hub.settle(probe, FIRST_GENERATION, agent(60), held, self.now, 3);
-        let settled = settled.await.unwrap();
+        let settled = self.hub.settle_as(FIRST_GENERATION, probe, held, self.now);
+        let settled = settled.await;
         assert_eq!(settled.is_none(), self.gone.contains(&probe));
         settled
     }

@@ -149,12 +149,12 @@ pub(super) async fn tells_how_far_operations_are(hub: Hub) {
 pub(super) async fn tells_which_sessions_are_good(hub: Hub) {
     let (user, fresh) = hub.pair().await;
     let (seen, gone) = (hub.host(user).await, hub.host(user).await);
-    hub.rotate_token(seen).await.unwrap();
     for probe in [seen, seen, gone] {
         hub.settle(probe, agent(70), exactly(&[]), at(1), 9)
             .await
             .unwrap();
     }
+    hub.rotate_token(seen).await.unwrap();
     hub.delete_probe(gone, at(1)).await.unwrap();
     let asked = vec![fresh, seen, ProbeId::new(), gone, seen];
     let mut found = hub.standings(asked).await.unwrap();

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use probe_protocol::{Kind, OperationId, ProbeId};
+use probe_protocol::{Kind, OperationId};
 
 use super::fixture::{
     Hub, RUN_PRICE, agent, at, exactly, measured, nine_runs, noon, nothing, once, states,
@@ -12,7 +12,7 @@ use crate::{
         AssignmentState::{Accepted, Delivered, Expired, Finished, Pending},
         FIRST_GENERATION, Plan,
     },
-    store::{Settled, What},
+    store::What,
 };
 
 /// Sessions of a probe that begin at the same time.
@@ -196,22 +196,9 @@ pub(super) async fn refuses_a_deleted_probe(hub: Hub) {
     let (_, probe) = hub.pair().await;
     hub.delete_probe(probe, at(1)).await.unwrap();
     let held = OperationId::new();
-    assert_eq!(hello(&hub, probe, FIRST_GENERATION, held, 2).await, None);
-}
-
-/// What a probe finds that comes with a token of that generation and holds one operation.
-async fn hello(
-    hub: &Hub,
-    probe: ProbeId,
-    generation: u32,
-    held: OperationId,
-    minute: i64,
-) -> Option<Settled> {
     let held = exactly(&[held]);
-    let settled = hub
-        .port()
-        .settle(probe, generation, agent(70), held, at(minute), 9);
-    settled.await.unwrap()
+    let settled = hub.settle_as(FIRST_GENERATION, probe, held, at(2));
+    assert_eq!(settled.await, None);
 }
 
 pub(super) async fn does_nothing_for_an_old_token(hub: Hub) {
@@ -219,10 +206,13 @@ pub(super) async fn does_nothing_for_an_old_token(hub: Hub) {
     let open = hub.opened(once(user), &[probe]).await;
     let rotated = hub.rotate_token(probe).await.unwrap().unwrap();
     assert_eq!(rotated.token_generation, FIRST_GENERATION + 1);
-    assert_eq!(hello(&hub, probe, FIRST_GENERATION, open, 1).await, None);
+    let comes = async |generation| {
+        let settled = hub.settle_as(generation, probe, exactly(&[open]), at(1));
+        settled.await.map(|it| it.session)
+    };
+    assert_eq!(comes(FIRST_GENERATION).await, None);
     assert_eq!(hub.state(open, probe).await, Pending);
-    let settled = hello(&hub, probe, FIRST_GENERATION + 1, open, 1).await;
-    assert_eq!(settled.map(|it| it.session), Some(1));
+    assert_eq!(comes(FIRST_GENERATION + 1).await, Some(1));
     assert_eq!(hub.state(open, probe).await, Accepted);
 }
 

@@ -1,10 +1,10 @@
 //! Deleting everything.
 
 use super::fixture::{
-    Hub, agent, at, exactly, fresh_email, key, new_probe, new_user, nine_runs, noon, once, online,
+    Hub, at, exactly, fresh_email, key, new_probe, new_user, nine_runs, noon, once, online,
 };
 use crate::{
-    domain::{AssignmentState::Finished, Refusal},
+    domain::{AssignmentState::Finished, FIRST_GENERATION, Refusal},
     store::{Span, StoreError, Verdict::New, What},
 };
 
@@ -34,8 +34,8 @@ pub(super) async fn leaves_nothing(hub: Hub) {
     for probe in probes {
         assert_eq!(hub.probe(probe).await.unwrap(), None);
         let held = exactly(&[running]);
-        let settled = hub.settle(probe, agent(70), held, at(2), 9).await.unwrap();
-        assert_eq!(settled.cancel, [running]);
+        let settled = hub.settle_as(FIRST_GENERATION, probe, held, at(2));
+        assert_eq!(settled.await, None);
         let late = hub.report(running, probe, at(2), What::Unusable).await;
         assert_eq!(late.changed, None);
     }

@@ -7,7 +7,7 @@ use super::fixture::{Hub, RUN_PRICE, agent, at, brief, nine_runs, noon, nothing,
 use crate::{
     domain::{
         AssignmentState::{Accepted, Delivered, Expired, Finished, Pending},
-        Holdings, Plan,
+        FIRST_GENERATION, Holdings, Plan,
     },
     store::{Settled, Verdict::Noted, What},
 };
@@ -210,5 +210,10 @@ pub(super) async fn said_before_it_left_tells_nothing(hub: Hub) {
 pub(super) async fn of_a_deleted_probe_is_nothing(hub: Hub) {
     let (_, probe) = hub.pair().await;
     hub.delete_probe(probe, at(1)).await.unwrap();
-    assert_eq!(settle(&hub, probe, 7, 2).await, nothing(0));
+    let holdings = Holdings::Worth {
+        credits: 7,
+        said_at: at(2),
+    };
+    let settled = hub.settle_as(FIRST_GENERATION, probe, holdings, at(2));
+    assert_eq!(settled.await, None);
 }
