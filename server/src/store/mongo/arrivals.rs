@@ -8,10 +8,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     MongoStore,
+    link::WRITE_DEADLINE,
     settling::{self, Hello},
 };
 use crate::store::{Settled, StoreError, Stored};
@@ -35,13 +39,16 @@ impl Arrivals {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those who are next; none of them twice, since the sessions of a probe are numbered one after the other.
+    /// Those who are next and still wait; none of them twice, since the sessions of a probe are numbered one after the other.
     fn next(&self) -> (Vec<Hello>, Vec<oneshot::Sender<Answer>>) {
         let mut waiting = self.waiting();
         let (mut seen, mut next, mut later) = (HashSet::new(), Vec::new(), VecDeque::new());
         while next.len() < MOST_TOGETHER
             && let Some((hello, answer)) = waiting.pop_front()
         {
+            if answer.is_closed() {
+                continue;
+            }
             if seen.insert(hello.probe) {
                 next.push((hello, answer));
             } else {
@@ -58,12 +65,14 @@ impl MongoStore {
     /// Settles a probe, with those that come at the same time.
     pub(super) async fn arrive(&self, hello: Hello) -> Answer {
         let (sender, mut answer) = oneshot::channel();
+        let deadline = Instant::now() + WRITE_DEADLINE;
         self.arrivals.waiting().push_back((hello, sender));
         loop {
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.unwrap_or_else(|_| Err(given_up())),
                 _turn = self.arrivals.turn.lock() => self.settle_next().await,
+                () = sleep_until(deadline) => return Err(too_long()),
             }
         }
     }
@@ -105,6 +114,10 @@ impl MongoStore {
         })
         .await
     }
+}
+
+fn too_long() -> StoreError {
+    StoreError::Unavailable("others take too long".to_owned())
 }
 
 fn given_up() -> StoreError {
