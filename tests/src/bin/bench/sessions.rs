@@ -42,7 +42,7 @@ const AT_ONCE: usize = 10;
 /// How much more than so many times one of them they may take.
 const LINEAR: f64 = 1.2;
 /// Probes of an operation that must not notice how many others are connected.
-const SOME: usize = 100;
+const SOME: usize = 50;
 /// All the probes are so many times as many as there are when there are few.
 const FEW: usize = 10;
 /// How many times as long it may take among all as among few.
@@ -86,19 +86,23 @@ async fn section(title: &'static str, mut hub: Hub, quick: bool) -> Section {
     let (user, probes) = population::register(&hub, count).await;
     let tokens: Vec<&str> = probes.iter().map(|probe| probe.token.as_str()).collect();
 
+    let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
+    let some = &ids[..SOME];
+    let mut few = Crowd::default();
+    few.join(&hub.url(), &tokens[..count / FEW]).await;
+    let among_few = to_all(&user, some, &few).await;
+    drop(few);
+    tokio::time::sleep(SETTLED_AFTER).await;
+
     eprintln!("{title}: they come");
     let hub_memory = |hub: &mut Hub| hub.process().resident_kib();
     let (crowd, of_hub) = come(&hub.url(), &tokens, || hub_memory(&mut hub)).await;
     eprintln!("{title}: operations for all of them");
-    let ids: Vec<ProbeId> = probes.iter().map(|probe| probe.id).collect();
     let (one, ten) = dispatch(&user, &ids, &crowd).await;
-    let some = &ids[..SOME];
+    // What all of them said of ten operations is recorded by then.
+    tokio::time::sleep(SETTLED_AFTER).await;
     let among_all = to_all(&user, some, &crowd).await;
     let frame = crowd.last_assignment().expect("an assignment");
-    drop(crowd);
-    let mut crowd = Crowd::default();
-    crowd.join(&hub.url(), &tokens[..count / FEW]).await;
-    let among_few = to_all(&user, some, &crowd).await;
     drop(crowd);
 
     eprintln!("{title}: a bare server");
