@@ -18,12 +18,14 @@ use super::{
     balances::{self, Cause, Entry},
     documents::{AssignmentDoc, ScheduleDoc, as_kept, date, operation_ids, time},
     error::Attempt,
-    link::{Alike, Tx, Update},
+    link::{Tx, Update},
 };
 use crate::{
     domain::{Assignment, AssignmentState, credits::LedgerReason, lifecycle},
     store::Change,
 };
+
+mod changes;
 
 /// What an operation adds to every decision about its assignments.
 #[derive(Debug, Clone, Deserialize)]
@@ -332,9 +334,8 @@ impl Books {
             let collection = tx.kept.operations.clone();
             tx.update(&collection, updates).await?;
             let collection = tx.kept.assignments.clone();
-            let (updates, counts) = assignment_updates(&operations, assignments.values())?;
-            tx.update(&collection, updates).await?;
-            tx.update_alike(&collection, counts).await
+            let changes = changes::of(&operations, assignments.values());
+            tx.update_alike(&collection, changes).await
         })
     }
 }
@@ -351,42 +352,5 @@ fn operation_update(id: OperationId, terms: &Terms) -> Attempt<Update> {
     Ok(Update {
         filter: doc! { "_id": id.object_id() },
         change: doc! { "$set": set },
-    })
-}
-
-/// Assignments to be replaced, and those of which only results were counted: what most results change, and no index has
-/// it.
-fn assignment_updates<'h>(
-    operations: &HashMap<OperationId, Terms>,
-    assignments: impl Iterator<Item = &'h Held>,
-) -> Attempt<(Vec<Update>, Vec<Alike>)> {
-    let mut updates = Vec::new();
-    let mut counts: HashMap<u32, Vec<Bson>> = HashMap::new();
-    for held in assignments {
-        let it = &held.assignment;
-        if held.changed
-            && let Some(terms) = operations.get(&it.operation)
-        {
-            updates.push(assignment_update(held, terms)?);
-        } else if held.counted > 0 {
-            let id = doc! { "operation": it.operation.object_id(), "probe": it.probe.object_id() };
-            counts.entry(held.counted).or_default().push(id.into());
-        }
-    }
-    let counts = counts.into_iter().map(|(counted, ids)| Alike {
-        ids,
-        change: doc! { "$inc": { "results": i64::from(counted) } },
-    });
-    Ok((updates, counts.collect()))
-}
-
-fn assignment_update(held: &Held, terms: &Terms) -> Attempt<Update> {
-    let it = &held.assignment;
-    let ends_at = lifecycle::open_until(it.state, terms.expires_at, terms.closes_at);
-    let document = AssignmentDoc::of(it, terms.run_price, time(held.created_at), Some(ends_at));
-    let change = bson::serialize_to_document(&document)?;
-    Ok(Update {
-        filter: doc! { "_id": change.get("_id").cloned().unwrap_or(Bson::Null) },
-        change,
     })
 }

@@ -140,20 +140,13 @@ impl Batch {
         keys.sort_unstable();
         keys.dedup();
         books.load(tx, &keys).await?;
-        let mut probes: Vec<ProbeId> = keys.iter().map(|key| key.1).collect();
+        let heard = reports.iter().filter(|report| needs_host(&report.what));
+        let mut probes: Vec<ProbeId> = heard.map(|report| report.probe).collect();
         probes.sort_unstable();
         probes.dedup();
-        let collection = tx.kept.probes.clone_with_type::<HostDoc>();
-        let find = collection
-            .find(doc! { "_id": { "$in": probe_ids(&probes) } })
-            .projection(doc! { "owner": 1, "sessions": 1 });
-        let hosts = tx.all(find).await?;
         Ok(Self {
             books,
-            hosts: hosts
-                .into_iter()
-                .map(|host| (host.id.into(), host))
-                .collect(),
+            hosts: hosts(tx, &probes).await?,
             known: if in_doubt {
                 known(tx, reports).await?
             } else {
@@ -282,6 +275,26 @@ impl Batch {
         let raws = tx.kept.raws.clone();
         tx.insert(&raws, &self.raws).await
     }
+}
+
+/// Whether it matters who reports it.
+const fn needs_host(what: &What) -> bool {
+    match what {
+        What::Result(_) | What::Unusable | What::Claimed => true,
+        What::Delivered | What::Accepted | What::Refused(_) | What::Finished => false,
+    }
+}
+
+async fn hosts(tx: &mut Tx, probes: &[ProbeId]) -> Attempt<HashMap<ProbeId, HostDoc>> {
+    if probes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let collection = tx.kept.probes.clone_with_type::<HostDoc>();
+    let find = collection
+        .find(doc! { "_id": { "$in": probe_ids(probes) } })
+        .projection(doc! { "owner": 1, "sessions": 1 });
+    let found = tx.all(find).await?.into_iter();
+    Ok(found.map(|host| (host.id.into(), host)).collect())
 }
 
 /// Which of these results are stored already.

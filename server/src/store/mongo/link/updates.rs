@@ -9,6 +9,8 @@ use crate::store::{StoreError, mongo::error::Attempt};
 
 /// Updates of one command: far below the 16 MiB of a command and its 100,000 statements.
 const UPDATES_AT_ONCE: usize = 2000;
+/// Documents that one statement names: half a megabyte of identifiers.
+const NAMED_AT_ONCE: usize = 10_000;
 
 /// One document to change: which, and how (update operators, or a replacement).
 pub(in crate::store::mongo) struct Update {
@@ -62,20 +64,30 @@ impl Tx {
         Ok(())
     }
 
-    /// The same for a few groups of documents, in one command.
+    /// The same for groups of documents, a statement for each.
     pub(in crate::store::mongo) async fn update_alike<T: Send + Sync>(
         &mut self,
         collection: &Collection<T>,
         groups: Vec<Alike>,
     ) -> Attempt<()> {
-        if groups.is_empty() {
+        let (mut updates, mut named) = (Vec::new(), 0);
+        for Alike { ids, change } in groups {
+            for ids in ids.chunks(NAMED_AT_ONCE) {
+                if named + ids.len() > NAMED_AT_ONCE {
+                    self.run(collection, std::mem::take(&mut updates), named)
+                        .await?;
+                    named = 0;
+                }
+                named += ids.len();
+                updates.push(
+                    doc! { "q": { "_id": { "$in": ids } }, "u": change.clone(), "multi": true },
+                );
+            }
+        }
+        if updates.is_empty() {
             return Ok(());
         }
-        let wanted = groups.iter().map(|group| group.ids.len()).sum();
-        let updates = groups
-            .into_iter()
-            .map(|Alike { ids, change }| doc! { "q": { "_id": { "$in": ids } }, "u": change, "multi": true });
-        self.run(collection, updates.collect(), wanted).await
+        self.run(collection, updates, named).await
     }
 
     async fn run<T: Send + Sync>(
