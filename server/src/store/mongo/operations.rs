@@ -286,9 +286,9 @@ pub(super) async fn probes_of(tx: &mut Tx, id: OperationId) -> Attempt<Vec<Probe
         .assignments
         .clone_with_type::<OnlyId<AssignmentId>>();
     let find = assignments
-        .find(doc! { "_id.operation": id.object_id() })
+        .find(doc! { "_id": AssignmentId::of_operation(id) })
         .projection(doc! { "_id": 1 })
-        .sort(doc! { "_id.probe": 1 });
+        .sort(doc! { "_id": 1 });
     let found = tx.all(find).await?;
     Ok(found.into_iter().map(|only| only.id.probe.into()).collect())
 }
@@ -312,8 +312,8 @@ async fn cancel(
         let ahead = schedule.map(|schedule| remaining_runs(Some(&schedule), at));
         let mut books = Books::default();
         let assignments = tx.kept.assignments.clone();
-        let of_operation = doc! { "_id.operation": id.object_id(), "state": settling::is_open() };
-        let find = assignments.find(of_operation).sort(doc! { "_id.probe": 1 });
+        let open = doc! { "_id": AssignmentId::of_operation(id), "state": settling::is_open() };
+        let find = assignments.find(open).sort(doc! { "_id": 1 });
         for key in books.load_found(tx, find).await? {
             changes.extend(books.cancel(key, ahead, at));
         }

@@ -4,7 +4,12 @@ use bson::doc;
 use futures::TryStreamExt as _;
 use probe_protocol::{OperationId, UserId};
 
-use super::{Kept, documents::AssignmentDoc, error::Attempt, link::SENT_AT_ONCE};
+use super::{
+    Kept,
+    documents::{AssignmentDoc, AssignmentId},
+    error::Attempt,
+    link::SENT_AT_ONCE,
+};
 use crate::domain::{Assignment, Operation};
 
 /// An operation.
@@ -20,8 +25,8 @@ pub(super) async fn one(kept: &Kept, id: OperationId) -> Attempt<Option<Operatio
 pub(super) async fn assignments(kept: &Kept, id: OperationId) -> Attempt<Vec<Assignment>> {
     let find = kept
         .assignments
-        .find(doc! { "_id.operation": id.object_id() })
-        .sort(doc! { "_id.probe": 1 })
+        .find(doc! { "_id": AssignmentId::of_operation(id) })
+        .sort(doc! { "_id": 1 })
         .batch_size(SENT_AT_ONCE);
     let found: Vec<AssignmentDoc> = find.await?.try_collect().await?;
     Ok(found.iter().map(Assignment::from).collect())

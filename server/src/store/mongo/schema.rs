@@ -26,10 +26,12 @@ const STEPS: &[&str] = &["collections and indexes"];
 const STAMP: &str = "schema";
 /// Name of the index that deletes what is old.
 const BY_AGE: &str = "by_age";
-/// The way to what is open on a probe. It holds what has ended too, because MongoDB keeps deleted entries of an index for
+/// The way to what is open on a probe and to what it costs. It holds what has ended too, because MongoDB keeps deleted entries of an index for
 /// minutes, and who looks for one that is not there walks along them to the next that is: in an index of open
 /// assignments alone, with nothing open, that is along everything that any probe did in these minutes.
-pub(super) const BY_PROBE: &str = "assignments_by_probe";
+const BY_PROBE: &str = "assignments_of_probe";
+/// What earlier versions counted on, and what nobody needs to keep up.
+const OUTDATED: [&str; 2] = ["assignments_by_operation", "assignments_by_probe"];
 /// What a database of the replaced system holds.
 const OLD: &[&str] = &["users", "probes", "operations"];
 
@@ -38,10 +40,7 @@ pub(super) const INDEXES: &[(&str, &[&str])] = &[
     ("users", &["users_by_email"]),
     ("probes", &["probes_by_owner", "probes_by_location"]),
     ("operations", &["operations_by_owner"]),
-    (
-        "assignments",
-        &["assignments_by_operation", BY_PROBE, "assignments_by_end"],
-    ),
+    ("assignments", &[BY_PROBE, "assignments_by_end"]),
     ("results", &["results_by_number"]),
     ("idempotency_keys", &["keys_by_age"]),
 ];
@@ -78,15 +77,8 @@ pub(super) async fn prepare(
     .await?;
     let by_owner = doc! { "owner": 1, "_id": 1 };
     index(&kept.operations, "operations_by_owner", by_owner, plain()).await?;
-    let of_operation = doc! { "_id.operation": 1, "_id.probe": 1 };
-    index(
-        &kept.assignments,
-        "assignments_by_operation",
-        of_operation,
-        plain(),
-    )
-    .await?;
-    let of_probe = doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1 };
+    let of_probe =
+        doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1, "run_price": 1 };
     index(&kept.assignments, BY_PROBE, of_probe, plain()).await?;
     index(
         &kept.assignments,
@@ -95,6 +87,9 @@ pub(super) async fn prepare(
         open(),
     )
     .await?;
+    for name in OUTDATED {
+        drop_index(&kept.assignments, name).await?;
+    }
     let numbered = doc! { "_id.operation": 1, "seq": 1 };
     index(&kept.results, "results_by_number", numbered, unique()).await?;
     make(kept, kept.raws.name()).await?;
@@ -252,6 +247,17 @@ async fn index<T: Send + Sync>(
     Ok(())
 }
 
+/// Drops an index where there is one.
+async fn drop_index<T: Send + Sync>(
+    collection: &Collection<T>,
+    name: &str,
+) -> Result<(), MongoOpenError> {
+    match collection.drop_index(name).await {
+        Err(error) if !is_not_indexed(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// MongoDB deletes results by age itself, where that is wanted; the last hub that starts decides.
 async fn forget_results(kept: &Kept, result_life: ResultLife) -> Result<(), MongoOpenError> {
     let life = match result_life {
@@ -280,11 +286,8 @@ async fn forget<T: Send + Sync>(
                 collection = collection.name(),
                 "documents are kept for ever from now on"
             );
-            match collection.drop_index(BY_AGE).await {
-                // Another hub that starts now was quicker.
-                Err(error) if !is_not_indexed(&error) => Err(error.into()),
-                _ => Ok(()),
-            }
+            // Another hub that starts now may be quicker.
+            drop_index(collection, BY_AGE).await
         }
         (None, Some(life)) => {
             let options = IndexOptions::builder().expire_after(life).build();

@@ -12,7 +12,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::super::{
     Kept,
     documents::{
-        AssignmentDoc, LedgerDoc, LedgerId, OnlyId, OperationDoc, ProbeDoc, UserDoc, time,
+        AssignmentDoc, AssignmentId, LedgerDoc, LedgerId, OnlyId, OperationDoc, ProbeDoc, UserDoc,
+        time,
     },
     error::{Attempt, Failure},
     link::Tx,
@@ -218,15 +219,16 @@ pub(super) async fn operations(
         unreadable,
         end: end(&raw, limit, by_object_id),
     };
-    let mut between = behind(after)?;
+    let all_of = |edge: &Edge| Attempt::Ok(AssignmentId::behind(object_id(edge)?.into()));
+    let mut between = doc! { "$gt": after.map(all_of).transpose()?.unwrap_or_default() };
     if let Some(end) = &operations.end {
-        between.insert("$lte", object_id(end)?);
+        between.insert("$lt", all_of(end)?);
     }
     let assignments = tx.kept.assignments.clone_with_type::<Raw>();
     let assignments = assignments
-        .find(doc! { "_id.operation": between })
-        .sort(doc! { "_id.operation": 1, "_id.probe": 1 })
-        .hint(along("assignments_by_operation"));
+        .find(doc! { "_id": between })
+        .sort(doc! { "_id": 1 })
+        .hint(along(BY_ID));
     let raw = tx.all(assignments).await?;
     let (found, unreadable) = read("assignments", &raw, assignment);
     let assignments = Facts {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     super::{
-        documents::{AssignmentDoc, date, time},
+        documents::{AssignmentDoc, AssignmentId, date, time},
         error::Attempt,
         link::Tx,
         paging,
@@ -137,10 +137,10 @@ async fn open(tx: &mut Tx, operation: OperationId) -> Attempt<Option<String>> {
     let open = doc! { "$cond": [{ "$in": ["$state", is_open.get("$in")] }, 1_i64, 0_i64] };
     let group =
         doc! { "_id": Bson::Null, "open": { "$sum": open }, "ended": { "$max": "$ended_at" } };
-    let of_operation = doc! { "$match": { "_id.operation": operation.object_id() } };
+    let of_operation = doc! { "$match": { "_id": AssignmentId::of_operation(operation) } };
     let counting = assignments
         .aggregate([of_operation, doc! { "$group": group }])
-        .hint(along("assignments_by_operation"))
+        .hint(along("_id_"))
         .with_type::<OpenDoc>();
     let there = tx.sum(counting).await?.into_iter().next();
     let there = there.unwrap_or_default();

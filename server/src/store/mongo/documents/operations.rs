@@ -1,8 +1,8 @@
 //! Operations and assignments.
 
-use bson::{Bson, DateTime as Date, oid::ObjectId};
+use bson::{Bson, DateTime as Date, Document, doc, oid::ObjectId};
 use chrono::{DateTime, Utc};
-use probe_protocol::{Cron, Kind, ResultFormat, Schedule, Target, Whole};
+use probe_protocol::{Cron, Kind, OperationId, ResultFormat, Schedule, Target, Whole};
 use serde::{Deserialize, Serialize};
 
 use super::{date, time};
@@ -162,6 +162,23 @@ impl OperationDoc {
 pub(in crate::store::mongo) struct AssignmentId {
     pub(in crate::store::mongo) operation: ObjectId,
     pub(in crate::store::mongo) probe: ObjectId,
+}
+
+impl AssignmentId {
+    /// All those of an operation, as a condition: they stand together, in the order of their probes.
+    pub(in crate::store::mongo) fn of_operation(id: OperationId) -> Document {
+        doc! { "$gt": Self::before(id), "$lt": Self::behind(id) }
+    }
+
+    /// What stands before all of an operation: a document that ends earlier.
+    fn before(id: OperationId) -> Document {
+        doc! { "operation": id.object_id() }
+    }
+
+    /// What stands behind all of an operation.
+    pub(in crate::store::mongo) fn behind(id: OperationId) -> Document {
+        doc! { "operation": id.object_id(), "probe": Bson::MaxKey }
+    }
 }
 
 /// An assignment.
