@@ -46,6 +46,7 @@ mod schema;
 mod settling;
 #[cfg(test)]
 mod tests;
+mod together;
 mod unstructured;
 mod upkeep;
 mod users;

@@ -1,94 +1,86 @@
-//! Probes that connect at the same time are settled together: whoever gets the turn takes along all that wait. After an
-//! outage ten thousand come back at once, and what costs is the transaction, not the probe in it.
-//!
-//! [`super::settling`] says what a transaction does.
+//! Probes that connect at the same time are looked up and settled together. [`super::settling`] says what a transaction does.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep_until},
-};
+use futures::FutureExt as _;
+use probe_protocol::ProbeId;
 
 use super::{
     MongoStore,
-    link::WRITE_DEADLINE,
+    link::{READ_DEADLINE, WRITE_DEADLINE},
     settling::{self, Hello},
+    together::{Question, Together},
 };
-use crate::store::{Settled, StoreError, Stored};
+use crate::store::{Settled, Standing, StoreError, Stored};
 
 /// Probes of one transaction: as many as are worth a commit, few enough that one that is in conflict holds up few others.
-const MOST_TOGETHER: usize = 128;
+const MOST_SETTLED: usize = 128;
+/// Probes that are looked up at once: a query of some kilobytes.
+const MOST_LOOKED_UP: usize = 512;
 
-/// What became of one.
-type Answer = Stored<Option<Settled>>;
-
-/// Those who wait, and the turn that is taken in turn.
+/// Those that wait to be looked up, and to be settled.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    waiting: Mutex<VecDeque<(Hello, oneshot::Sender<Answer>)>>,
-    turn: tokio::sync::Mutex<()>,
+    looked_up: Together<ProbeId, Option<Standing>>,
+    settled: Together<Hello, Option<Settled>>,
 }
 
-impl Arrivals {
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<(Hello, oneshot::Sender<Answer>)>> {
-        // No code panics while it holds the lock, and a queue is whole after every call.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+impl Question for ProbeId {
+    type About = Self;
 
-    /// Those who are next and still wait; none of them twice, since the sessions of a probe are numbered one after the other.
-    fn next(&self) -> (Vec<Hello>, Vec<oneshot::Sender<Answer>>) {
-        let mut waiting = self.waiting();
-        let (mut seen, mut next, mut later) = (HashSet::new(), Vec::new(), VecDeque::new());
-        while next.len() < MOST_TOGETHER
-            && let Some((hello, answer)) = waiting.pop_front()
-        {
-            if answer.is_closed() {
-                continue;
-            }
-            if seen.insert(hello.probe) {
-                next.push((hello, answer));
-            } else {
-                later.push_back((hello, answer));
-            }
-        }
-        later.append(&mut waiting);
-        *waiting = later;
-        next.into_iter().unzip()
+    fn about(&self) -> Self {
+        *self
+    }
+}
+
+/// The sessions of a probe are numbered one after the other.
+impl Question for Hello {
+    type About = ProbeId;
+
+    fn about(&self) -> ProbeId {
+        self.probe
     }
 }
 
 impl MongoStore {
-    /// Settles a probe, with those that come at the same time.
-    pub(super) async fn arrive(&self, hello: Hello) -> Answer {
-        let (sender, mut answer) = oneshot::channel();
-        let deadline = Instant::now() + WRITE_DEADLINE;
-        self.arrivals.waiting().push_back((hello, sender));
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut answer => return answer.unwrap_or_else(|_| Err(given_up())),
-                _turn = self.arrivals.turn.lock() => self.settle_next().await,
-                () = sleep_until(deadline) => return Err(too_long()),
-            }
+    /// Looks up one probe, with those that come at the same time.
+    pub(super) async fn look_up(&self, probe: ProbeId) -> Stored<Option<Standing>> {
+        let look_up_all = |probes: Vec<ProbeId>| {
+            let all = async move {
+                match self.look_up_all(probes.clone()).await {
+                    Ok(found) => probes
+                        .iter()
+                        .map(|probe| Ok(found.get(probe).copied()))
+                        .collect(),
+                    Err(error) => probes.iter().map(|_| Err(error.clone())).collect(),
+                }
+            };
+            all.boxed()
+        };
+        let together = &self.arrivals.looked_up;
+        let answer = together.ask(probe, MOST_LOOKED_UP, READ_DEADLINE, look_up_all);
+        match answer.await {
+            Some(answer) => answer,
+            None => Ok(self.look_up_all(vec![probe]).await?.remove(&probe)),
         }
     }
 
-    async fn settle_next(&self) {
-        let (hellos, waiting) = self.arrivals.next();
-        let answers = self.settle_all(Arc::new(hellos)).await;
-        for (waiting, answer) in waiting.into_iter().zip(answers) {
-            // Whoever has gone away since does not need it.
-            let _ = waiting.send(answer);
-        }
+    async fn look_up_all(&self, probes: Vec<ProbeId>) -> Stored<HashMap<ProbeId, Standing>> {
+        let found = self.all_standings(probes).await?.into_iter();
+        Ok(found.map(|standing| (standing.probe, standing)).collect())
+    }
+
+    /// Settles a probe, with those that come at the same time.
+    pub(super) async fn arrive(&self, hello: Hello) -> Stored<Option<Settled>> {
+        let settle_all = |hellos| self.settle_all(Arc::new(hellos)).boxed();
+        let together = &self.arrivals.settled;
+        let answer = together.ask(hello, MOST_SETTLED, WRITE_DEADLINE, settle_all);
+        answer.await.unwrap_or_else(|| Err(given_up()))
     }
 
     /// One answer for each, in their order. What cannot be written together is written by halves, so that one probe is in
     /// nobody else's way.
-    async fn settle_all(&self, hellos: Arc<Vec<Hello>>) -> Vec<Answer> {
+    async fn settle_all(&self, hellos: Arc<Vec<Hello>>) -> Vec<Stored<Option<Settled>>> {
         let mut answers = Vec::with_capacity(hellos.len());
         // The next part is the last one.
         let mut parts = vec![hellos];
@@ -114,10 +106,6 @@ impl MongoStore {
         })
         .await
     }
-}
-
-fn too_long() -> StoreError {
-    StoreError::Unavailable("others take too long".to_owned())
 }
 
 fn given_up() -> StoreError {

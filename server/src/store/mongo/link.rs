@@ -34,7 +34,7 @@ pub(super) use updates::{Alike, Update};
 /// Longest a caller waits for a commit: longer than an election and a restart take, under the usual 30 s of HTTP clients.
 pub(super) const WRITE_DEADLINE: Duration = Duration::from_secs(20);
 /// Longest a caller waits for a read: somebody looks at an empty page meanwhile.
-const READ_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest `ping` waits: whoever asks whether the hub is ready has little patience.
 const PING_DEADLINE: Duration = Duration::from_secs(3);
 /// Pause before a second attempt; it doubles with each further one, up to the longest. Jitter keeps hubs that met at one

@@ -110,19 +110,10 @@ impl ProbeStore for MongoStore {
     }
 
     async fn standings(&self, ids: Vec<ProbeId>) -> Stored<Vec<Standing>> {
-        self.read(move |kept| {
-            let filter = these(&ids);
-            async move {
-                let probes = kept.probes.clone_with_type::<StandingDoc>();
-                let find = probes
-                    .find(filter)
-                    .batch_size(SENT_AT_ONCE)
-                    .projection(standing());
-                let found: Vec<StandingDoc> = find.await?.try_collect().await?;
-                Ok(found.into_iter().map(Standing::from).collect())
-            }
-        })
-        .await
+        match ids[..] {
+            [one] => Ok(self.look_up(one).await?.into_iter().collect()),
+            _ => self.all_standings(ids).await,
+        }
     }
 
     async fn change_probe(&self, id: ProbeId, card: ProbeCard) -> Stored<Option<Probe>> {
@@ -212,6 +203,25 @@ fn alive(id: ProbeId) -> Document {
 /// These probes, as far as they are not deleted.
 pub(super) fn these(ids: &[ProbeId]) -> Document {
     doc! { "_id": { "$in": probe_ids(ids) }, "deleted_at": { "$exists": false } }
+}
+
+impl MongoStore {
+    /// The standings of these probes, in one query.
+    pub(super) async fn all_standings(&self, ids: Vec<ProbeId>) -> Stored<Vec<Standing>> {
+        self.read(move |kept| {
+            let filter = these(&ids);
+            async move {
+                let probes = kept.probes.clone_with_type::<StandingDoc>();
+                let find = probes
+                    .find(filter)
+                    .batch_size(SENT_AT_ONCE)
+                    .projection(standing());
+                let found: Vec<StandingDoc> = find.await?.try_collect().await?;
+                Ok(found.into_iter().map(Standing::from).collect())
+            }
+        })
+        .await
+    }
 }
 
 async fn create(

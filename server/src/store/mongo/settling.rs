@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bson::{Bson, Document, doc};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use futures::TryStreamExt as _;
 use probe_protocol::{OperationId, ProbeId};
 
@@ -14,7 +14,7 @@ use super::{
         AgentDoc, AssignmentId, OnlyId, OperationDoc, StandingDoc, date, operation_ids, probe_ids,
     },
     error::Attempt,
-    link::{Tx, Update},
+    link::{Alike, Tx},
     probes::{standing, these},
 };
 use crate::{
@@ -92,26 +92,42 @@ async fn number(tx: &mut Tx, hellos: &[Hello]) -> Attempt<HashMap<ProbeId, u64>>
     let find = probes.find(these(&ids)).projection(standing());
     let found = tx.all(find).await?.into_iter().map(Standing::from);
     let found: HashMap<ProbeId, Standing> = found.map(|it| (it.probe, it)).collect();
-    let (mut sessions, mut updates) = (HashMap::new(), Vec::new());
+    let mut sessions = HashMap::new();
+    // Many have the same agent, and a statement for all of them costs a fraction of one for each.
+    let mut alike: HashMap<(AgentDoc, DateTime<Utc>), Vec<Bson>> = HashMap::new();
     for hello in hellos {
         let standing = found.get(&hello.probe);
         let Some(standing) = standing.filter(|it| it.token_generation == hello.generation) else {
             continue;
         };
-        let agent = bson::serialize_to_bson(&AgentDoc::from(&hello.agent))?;
-        updates.push(Update {
-            filter: doc! { "_id": hello.probe.object_id() },
-            change: doc! {
-                "$set": { "agent": agent, "last_seen": date(hello.at) },
-                "$inc": { "sessions": 1_i64 },
-            },
-        });
+        let said = (AgentDoc::from(&hello.agent), about(hello.at));
+        alike
+            .entry(said)
+            .or_default()
+            .push(hello.probe.object_id().into());
         // Who counts at the same time is in conflict with this, so it is the number that is written.
         sessions.insert(hello.probe, standing.sessions + 1);
     }
+    let change = |((agent, at), ids): ((AgentDoc, DateTime<Utc>), Vec<Bson>)| {
+        let agent = bson::serialize_to_bson(&agent)?;
+        Ok(Alike {
+            ids,
+            change: doc! {
+                "$set": { "agent": agent, "last_seen": date(at) },
+                "$inc": { "sessions": 1_i64 },
+            },
+        })
+    };
+    let changes = alike.into_iter().map(change).collect::<Attempt<Vec<_>>>()?;
     let probes = tx.kept.probes.clone();
-    tx.update(&probes, updates).await?;
+    tx.update_alike(&probes, changes).await?;
     Ok(sessions)
+}
+
+/// When a probe was seen: people look at it, for whom a tenth of a second is at the same time.
+fn about(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.duration_trunc(TimeDelta::milliseconds(100))
+        .unwrap_or(at)
 }
 
 fn share(books: &Books, key: Key) -> Option<Share> {
@@ -230,9 +246,10 @@ pub(super) async fn pending(
 ) -> Attempt<Vec<(ProbeId, Plan)>> {
     let assignments = kept.assignments.clone_with_type::<OnlyId<AssignmentId>>();
     let of_these = doc! { "$in": probe_ids(probes) };
+    // Of the identifier only what the index has, so that no document is read.
     let mut cursor = assignments
         .find(pending_of(of_these))
-        .projection(doc! { "_id": 1 })
+        .projection(doc! { "_id.probe": 1, "_id.operation": 1 })
         .sort(doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1 })
         .await?;
     let mut found: Vec<(ProbeId, OperationId)> = Vec::new();

@@ -44,7 +44,7 @@ impl From<Point> for Location {
 }
 
 /// What a probe's agent said of itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(in crate::store::mongo) struct AgentDoc {
     name: String,
     version: String,
