@@ -46,6 +46,7 @@ use crate::{
 };
 
 pub(crate) mod access;
+pub(crate) mod alike;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod client;
@@ -64,6 +65,7 @@ pub(crate) mod probes;
 pub(crate) mod results;
 pub(crate) mod users;
 
+use alike::Alike;
 use error::ApiError;
 
 /// Longest a request may take until its answer starts. Streams and websockets go on after that.
@@ -151,6 +153,10 @@ pub(crate) fn router(http: Http) -> Router {
         .merge(documentation)
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state(
+            Alike::default(),
+            alike::answer,
+        ))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| panicked().into_response()))
         .merge(old::routes())

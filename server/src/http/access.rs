@@ -1,7 +1,7 @@
 //! What is known of every request: its name, who asked about what, how it ended and when. One line of the log and one
 //! count for each; the query stays out of both, for it may hold a token.
 
-use std::{fmt::Display, time::Instant};
+use std::{cell::RefCell, fmt::Display, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use tokio::task_local;
 use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
 
@@ -45,9 +46,37 @@ pub(super) async fn record(request: Request, next: Next) -> Response {
     response
 }
 
+/// A field of the log and what stands in it.
+pub(super) type Note = (&'static str, String);
+
+task_local! {
+    /// What an answer is about that is made for several.
+    static NOTED: RefCell<Vec<Note>>;
+}
+
 /// Notes in the log what the request that is answered now is about.
 pub(super) fn about(field: &'static str, id: impl Display) {
-    Span::current().record(field, field::display(id));
+    let note = (field, id.to_string());
+    let noted = NOTED.try_with(|noted| noted.borrow_mut().push(note.clone()));
+    if noted.is_err() {
+        repeat(&[note]);
+    }
+}
+
+/// Has an answer made for several, and keeps what it is [`about`] for the log of each.
+pub(super) async fn noting<T>(work: impl Future<Output = T>) -> (T, Vec<Note>) {
+    let noting = async {
+        let done = work.await;
+        (done, NOTED.with(RefCell::take))
+    };
+    NOTED.scope(RefCell::default(), noting).await
+}
+
+/// Notes in the log what an answer is about that was made for several.
+pub(super) fn repeat(about: &[Note]) {
+    for (name, id) in about {
+        Span::current().record(*name, field::display(id));
+    }
 }
 
 /// The client's name for a request, if it is short and harmless, else a new one; also as a header.

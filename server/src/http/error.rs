@@ -23,7 +23,7 @@ use crate::{
 const RETRY_AFTER_S: u64 = 5;
 
 /// Every way a request of the API can fail.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum ApiError {
     /// The body is no JSON, or cut short.
     MalformedBody(String),

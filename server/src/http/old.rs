@@ -26,6 +26,7 @@ use super::{
 };
 use crate::bus::Event;
 use error::OldError;
+use probes::Pages;
 
 mod accounts;
 mod error;
@@ -35,9 +36,9 @@ mod stream;
 
 /// All old paths, each at the root and below `/api`, where proxies that strip nothing have it.
 pub(crate) fn routes() -> Router<Http> {
-    let mut router = Router::new();
+    let (mut router, pages) = (Router::new(), Pages::default());
     for prefix in ["", "/api"] {
-        for (path, methods) in table() {
+        for (path, methods) in table(&pages) {
             router = router.route(&format!("{prefix}{path}"), methods);
         }
     }
@@ -47,7 +48,9 @@ pub(crate) fn routes() -> Router<Http> {
         .layer(CatchPanicLayer::custom(panicked))
 }
 
-fn table() -> [(&'static str, MethodRouter<Http>); 13] {
+fn table(pages: &Pages) -> [(&'static str, MethodRouter<Http>); 13] {
+    let pages = pages.clone();
+    let all_probes = async move |State(http)| probes::list(http, pages.clone()).await;
     [
         (
             "/register",
@@ -60,7 +63,7 @@ fn table() -> [(&'static str, MethodRouter<Http>); 13] {
             "/probes",
             takes(
                 "GET, HEAD, OPTIONS, POST",
-                get(probes::list).post(probes::register),
+                get(all_probes).post(probes::register),
             ),
         ),
         ("/probes/me", takes("GET, HEAD, OPTIONS", get(probes::mine))),

@@ -87,7 +87,8 @@ fn views(id: OperationId, rows: &[ResultRow]) -> Result<Vec<ResultView<'_>>, Api
         .collect::<Result<_, _>>()?)
 }
 
-fn wants_lines(headers: &HeaderMap) -> bool {
+/// Whether all results are wanted, one a line.
+pub(super) fn wants_lines(headers: &HeaderMap) -> bool {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())

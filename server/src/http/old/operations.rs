@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{
+    body::Bytes,
     extract::{FromRequestParts, Query, State, rejection::QueryRejection},
     http::{StatusCode, request::Parts},
     response::Response,
@@ -150,9 +151,9 @@ struct Results {
 
 #[async_trait]
 impl Source for Results {
-    async fn next(&mut self) -> Result<Vec<String>, ApiError> {
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         if self.last >= self.newest {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let store = &self.http.store;
         let rows = store
@@ -160,7 +161,10 @@ impl Source for Results {
             .await?;
         self.last = rows.last().map_or(self.newest, |row| row.seq);
         // A document may have megabytes: too much work to do between two others.
-        let items = tokio::task::spawn_blocking(move || rows.iter().map(item).collect());
+        let items = tokio::task::spawn_blocking(move || {
+            let items: Result<Vec<String>, ApiError> = rows.iter().map(item).collect();
+            Ok((!rows.is_empty()).then_some(items?.join(",").into()))
+        });
         items
             .await
             .map_err(|error| ApiError::Internal(error.to_string()))?
@@ -213,7 +217,7 @@ impl Operations {
 
 #[async_trait]
 impl Source for Operations {
-    async fn next(&mut self) -> Result<Vec<String>, ApiError> {
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         if self.ready.is_empty() {
             let store = Arc::clone(&self.http.store);
             let span = Span::After(self.last);
@@ -221,12 +225,12 @@ impl Source for Operations {
             self.last = self.ready.back().map(|operation| operation.plan.id);
         }
         let Some(operation) = self.ready.pop_front() else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let mut map = with_probes(&self.http, &operation).await?;
         if self.with_results {
             map.insert("results".to_owned(), json!([]));
         }
-        Ok(vec![compact(map.into())])
+        Ok(Some(compact(map.into()).into()))
     }
 }

@@ -1,14 +1,17 @@
 //! `/probes` and `/probes/me`.
 
 use async_trait::async_trait;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use chrono::Utc;
+use futures::FutureExt as _;
 use probe_protocol::{ProbeId, UserId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Http, auth::Caller, body::JsonBody, error::ApiError, limits::Gate, probes},
+    super::{
+        Http, alike::Alike, auth::Caller, body::JsonBody, error::ApiError, limits::Gate, probes,
+    },
     Old, answer,
     error::OldError,
     stream::{self, Source},
@@ -63,8 +66,8 @@ fn wrong(Invalid(errors): Invalid) -> OldError {
 }
 
 /// `GET /probes`: everyone's, oldest first. Nobody has to log in.
-pub(super) async fn list(State(http): State<Http>) -> Result<Response, OldError> {
-    stream::array(Probes::of(http, None)).await
+pub(super) async fn list(http: Http, pages: Pages) -> Result<Response, OldError> {
+    stream::array(Probes::of(http, Whose::Everyones(pages))).await
 }
 
 /// `GET /probes/me`: the caller's, with their tokens.
@@ -72,47 +75,77 @@ pub(super) async fn mine(
     State(http): State<Http>,
     Old(Caller(user)): Old<Caller>,
 ) -> Result<Response, OldError> {
-    stream::array(Probes::of(http, Some(user.id))).await
+    stream::array(Probes::of(http, Whose::Of(user.id))).await
 }
+
+/// Some probes of a list.
+#[derive(Debug, Clone)]
+pub(super) struct Page {
+    /// As JSON.
+    items: Option<Bytes>,
+    last: Option<ProbeId>,
+}
+
+/// Pages of everyone's probes, after the one that is named. Those who read them at the same time read the same ones: whoever
+/// waited for a page together asks for the next one together.
+pub(super) type Pages = Alike<Option<ProbeId>, Result<Page, ApiError>>;
 
 /// Probes, page by page.
 struct Probes {
     http: Http,
-    /// Whose; only an owner sees tokens.
-    owner: Option<UserId>,
+    whose: Whose,
     last: Option<ProbeId>,
 }
 
+enum Whose {
+    Everyones(Pages),
+    /// Only an owner sees tokens.
+    Of(UserId),
+}
+
 impl Probes {
-    fn of(http: Http, owner: Option<UserId>) -> Self {
+    fn of(http: Http, whose: Whose) -> Self {
         Self {
             http,
-            owner,
+            whose,
             last: None,
         }
     }
+}
 
-    fn item(&self, probe: &Probe, presence: Option<Presence>) -> Result<String, ApiError> {
-        let token = match self.owner {
-            Some(_) => Some(probes::token_of(&self.http, probe)?),
-            None => None,
+#[async_trait]
+impl Source for Probes {
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let (http, after) = (self.http.clone(), self.last);
+        let page = match &self.whose {
+            Whose::Of(owner) => page(http, Some(*owner), after).await?,
+            Whose::Everyones(pages) => {
+                let page = page(http, None, after).boxed();
+                let failed = || ApiError::Internal("a page could not be made".to_owned());
+                pages.get(after, page).await.ok_or_else(failed)??
+            }
         };
-        let Location {
-            latitude,
-            longitude,
-        } = probe.location;
-        Ok(serde_json::to_string(&Item {
-            availability: presence.map(|presence| probe.availability(presence)),
-            connected: presence.is_some(),
-            identifier: probe.id,
-            location: Place {
-                latitude,
-                longitude,
-            },
-            owner_id: probe.owner,
-            token,
-        })?)
+        self.last = page.last;
+        Ok(page.items)
     }
+}
+
+async fn page(http: Http, owner: Option<UserId>, after: Option<ProbeId>) -> Result<Page, ApiError> {
+    let who = probes::who(&http);
+    let span = Span::After(after);
+    let probes = http.store.seen_probes(owner, span, AT_ONCE, who).await?;
+    let mut items = Vec::new();
+    for (probe, presence) in &probes {
+        if !items.is_empty() {
+            items.push(b',');
+        }
+        let token = owner.map(|_| probes::token_of(&http, probe)).transpose()?;
+        serde_json::to_writer(&mut items, &Item::of(probe, *presence, token))?;
+    }
+    Ok(Page {
+        last: probes.last().map(|(probe, _)| probe.id).or(after),
+        items: (!items.is_empty()).then_some(items.into()),
+    })
 }
 
 /// A probe of the list: members in the order of their names, as everything at the old paths. There may be thousands.
@@ -135,17 +168,22 @@ struct Place {
     longitude: f64,
 }
 
-#[async_trait]
-impl Source for Probes {
-    async fn next(&mut self) -> Result<Vec<String>, ApiError> {
-        let span = Span::After(self.last);
-        let who = probes::who(&self.http);
-        let store = &self.http.store;
-        let probes = store.seen_probes(self.owner, span, AT_ONCE, who).await?;
-        self.last = probes.last().map(|(probe, _)| probe.id).or(self.last);
-        let pairs = probes.iter();
-        pairs
-            .map(|(probe, presence)| self.item(probe, *presence))
-            .collect()
+impl Item {
+    fn of(probe: &Probe, presence: Option<Presence>, token: Option<String>) -> Self {
+        let Location {
+            latitude,
+            longitude,
+        } = probe.location;
+        Self {
+            availability: presence.map(|presence| probe.availability(presence)),
+            connected: presence.is_some(),
+            identifier: probe.id,
+            location: Place {
+                latitude,
+                longitude,
+            },
+            owner_id: probe.owner,
+            token,
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! What fails in the middle breaks the answer off, so that nobody takes a part of it for the whole. A client that
 //! stops reading holds its connection, and one page, as long as the listener lets it.
 
+use std::collections::VecDeque;
+
 use async_trait::async_trait;
 use axum::{
     body::{Body, Bytes},
@@ -17,8 +19,8 @@ use super::{super::error::ApiError, JSON, error::OldError};
 /// Where the items of an array come from.
 #[async_trait]
 pub(super) trait Source: Send + 'static {
-    /// The next items, each as JSON on one line; none at the end.
-    async fn next(&mut self) -> Result<Vec<String>, ApiError>;
+    /// The next items as JSON, with commas between them; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError>;
 }
 
 /// The answer was broken off; why is in the log.
@@ -40,18 +42,17 @@ pub(super) async fn array(source: impl Source) -> Result<Response, OldError> {
 /// When the first page cannot be had.
 pub(super) async fn around(
     head: String,
-    mut source: impl Source,
+    source: impl Source,
     tail: &'static str,
 ) -> Result<Response, OldError> {
-    // Before the status is sent: then the client learns what is wrong.
-    let first = source.next().await?;
-    let writer = Writer {
-        text: head,
-        page: Some(first),
+    let mut writer = Writer {
+        ready: VecDeque::from([Bytes::from(head)]),
         source,
         tail: Some(tail),
         any: false,
     };
+    // Before the status is sent: then the client learns what is wrong.
+    writer.read().await?;
     let body = stream::try_unfold(writer, Writer::step).map_err(|error| {
         error.log();
         BrokenOff
@@ -61,10 +62,8 @@ pub(super) async fn around(
 
 /// How far an answer is written.
 struct Writer<S> {
-    /// Written and not handed on.
-    text: String,
-    /// Read and not written.
-    page: Option<Vec<String>>,
+    /// Read and not handed on.
+    ready: VecDeque<Bytes>,
     source: S,
     /// What ends it; none when it was written.
     tail: Option<&'static str>,
@@ -74,24 +73,27 @@ struct Writer<S> {
 
 impl<S: Source> Writer<S> {
     async fn step(mut self) -> Result<Option<(Bytes, Self)>, ApiError> {
+        if self.ready.is_empty() {
+            self.read().await?;
+        }
+        Ok(self.ready.pop_front().map(|chunk| (chunk, self)))
+    }
+
+    /// Reads the next items, or notes the end.
+    async fn read(&mut self) -> Result<(), ApiError> {
         if self.tail.is_none() {
-            return Ok(None);
+            return Ok(());
         }
-        let page = match self.page.take() {
-            Some(page) => page,
-            None => self.source.next().await?,
-        };
-        if page.is_empty() {
-            self.text.push_str(self.tail.take().unwrap_or_default());
-        }
-        for item in page {
-            if std::mem::replace(&mut self.any, true) {
-                self.text.push(',');
+        match self.source.next().await? {
+            Some(items) => {
+                if std::mem::replace(&mut self.any, true) {
+                    self.ready.push_back(Bytes::from_static(b","));
+                }
+                self.ready.push_back(items);
             }
-            self.text.push_str(&item);
+            None => self.ready.extend(self.tail.take().map(Bytes::from)),
         }
-        let chunk = Bytes::from(std::mem::take(&mut self.text));
-        Ok(Some((chunk, self)))
+        Ok(())
     }
 }
 
@@ -102,15 +104,15 @@ mod tests {
     use super::*;
 
     /// Gives these pages, then fails or ends.
-    struct Pages(Vec<Vec<String>>, bool);
+    struct Pages(Vec<&'static str>, bool);
 
     #[async_trait]
     impl Source for Pages {
-        async fn next(&mut self) -> Result<Vec<String>, ApiError> {
+        async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
             if self.0.is_empty() && self.1 {
                 return Err(ApiError::NotFound);
             }
-            Ok(self.0.pop().unwrap_or_default())
+            Ok(self.0.pop().map(Bytes::from))
         }
     }
 
@@ -122,8 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_become_one_array() {
-        let page = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
-        let pages = vec![page(&["3"]), page(&["1", "2"])];
+        let pages = vec!["3", "1,2"];
         assert_eq!(
             text(Pages(pages.clone(), false)).await.unwrap(),
             "[1,2,3]\n"
