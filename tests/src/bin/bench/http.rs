@@ -31,6 +31,8 @@ const MEASURING: usize = 100;
 const RESULTS: usize = 10;
 /// Probes that send at a time.
 const AT_ONCE: usize = 32;
+/// What the hub stands beside.
+const ROUTE: &str = "bare route";
 /// The share of what a bare route answers that a hub has to answer.
 const SHARE: f64 = 0.5;
 
@@ -62,20 +64,39 @@ async fn section(title: &'static str, hub: Hub, time: Duration) -> Section {
     );
     let (user, operation) = fill(&hub).await;
     let mut figures = Vec::new();
-    for (what, path, header) in questions(operation, &user) {
+    for Question {
+        what,
+        path,
+        other,
+        header,
+    } in questions(operation, &user)
+    {
         let answer = answer(&hub, &path, &header).await;
         let kib = answer.len() / 1024;
         eprintln!("{title}: {what}, {kib} KiB");
-        let asked = wrk::ask(&format!("{}{path}", hub.url()), &header, time).await;
+        let url = format!("{}{path}", hub.url());
+        let asked = wrk::ask(&url, None, &header, time).await;
         let bare = bare::serve(answer).await;
-        let limit = wrk::ask(&bare.url(), &header, time).await;
+        let limit = wrk::ask(&bare.url(), None, &header, time).await;
         figures.extend(pair(&format!("{what} ({kib} KiB)"), &asked, &limit));
+        if let Some(other) = other {
+            let asked = wrk::ask(&url, Some(other), &header, time).await;
+            figures.push(
+                Figure::new(
+                    format!("{what} that nobody else asks for: answers"),
+                    "/s",
+                    asked.per_second,
+                )
+                .beside(ROUTE, limit.per_second),
+            );
+        }
     }
     Section {
         title,
         how: format!(
             "`wrk` with {} connections asks a hub with {PROBES} probes and {} results for {} s each, and then a bare axum route that \
-             returns the bytes that the hub had answered.",
+             returns the bytes that the hub had answered. All connections ask for the same, as pages do that many people look \
+             at, but where it says that nobody else does: there each asks for something else.",
             wrk::CONNECTIONS,
             MEASURING * RESULTS,
             time.as_secs()
@@ -87,41 +108,54 @@ async fn section(title: &'static str, hub: Hub, time: Duration) -> Section {
 }
 
 fn pair(what: &str, asked: &Load, limit: &Load) -> [Figure; 2] {
-    let route = "bare route";
     [
         Figure::new(format!("{what}: answers"), "/s", asked.per_second)
-            .beside(route, limit.per_second)
+            .beside(ROUTE, limit.per_second)
             .target(Target::AtLeast(SHARE)),
         Figure::new(format!("{what}: wait, 99 % below"), "ms", asked.p99_ms)
-            .beside(route, limit.p99_ms),
+            .beside(ROUTE, limit.p99_ms),
     ]
 }
 
-/// What is asked: in words, by which path, and with which header.
-fn questions(
-    operation: OperationId,
-    user: &TestUser,
-) -> [(&'static str, String, (&'static str, String)); 4] {
+/// What is asked.
+struct Question {
+    what: &'static str,
+    path: String,
+    /// What makes another question of it, which is as much work: see [`wrk::ask`].
+    other: Option<&'static str>,
+    header: (&'static str, String),
+}
+
+fn questions(operation: OperationId, user: &TestUser) -> [Question; 4] {
     let token = user.api.token().expect("a token");
     let bearer = ("authorization", format!("Bearer {token}"));
     let api = format!("/api/v1/operations/{operation}");
     [
-        ("an operation", api.clone(), bearer.clone()),
-        (
-            "a page of results",
-            format!("{api}/results?limit=100"),
-            bearer.clone(),
-        ),
-        (
-            "a page of probes",
-            "/api/v1/probes?limit=1000".to_owned(),
-            bearer,
-        ),
-        (
-            "all probes at the old path",
-            "/probes".to_owned(),
-            ("access_token", token.to_owned()),
-        ),
+        Question {
+            what: "an operation",
+            path: api.clone(),
+            // Nobody reads it, and the hub does not know that.
+            other: Some("?{}"),
+            header: bearer.clone(),
+        },
+        Question {
+            what: "a page of results",
+            path: format!("{api}/results?limit=100"),
+            other: Some("&after={}"),
+            header: bearer.clone(),
+        },
+        Question {
+            what: "a page of probes",
+            path: "/api/v1/probes?limit=1000".to_owned(),
+            other: None,
+            header: bearer,
+        },
+        Question {
+            what: "all probes at the old path",
+            path: "/probes".to_owned(),
+            other: None,
+            header: ("access_token", token.to_owned()),
+        },
     ]
 }
 

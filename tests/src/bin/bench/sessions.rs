@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use probe_protocol::ProbeId;
+use probe_protocol::{OperationId, ProbeId};
+use serde_json::Value;
 use services::Mongod;
-use tests::{Hub, TestUser, orders};
+use tests::{Hub, TestUser, eventually, orders};
 
 use crate::{
     crowd::{self, Crowd},
@@ -22,6 +23,8 @@ use bare::Bare;
 
 /// Sessions, and with `--quick`.
 const SESSIONS: [usize; 2] = [10_000, 500];
+/// Longest until it is recorded that all of them have several operations.
+const RECORDED_WITHIN: Duration = Duration::from_secs(60);
 /// Files that the process needs beside those of the sessions.
 const OTHER_FILES: u64 = 500;
 /// Memory is looked at when so many of a hundred are there.
@@ -51,7 +54,7 @@ const FLAT: f64 = 1.5;
 /// On SQLite.
 pub(crate) async fn on_sqlite(quick: bool) -> Section {
     let hub = Hub::start_with(&[("LOG_LEVEL", "info")]).await;
-    section("Sessions of a hub on SQLite", hub, quick).await
+    section("Sessions of a hub on SQLite", hub, None, quick).await
 }
 
 /// On MongoDB.
@@ -62,7 +65,7 @@ pub(crate) async fn on_mongo(quick: bool) -> Section {
     }
     let mongod = Mongod::single().await;
     let hub = Hub::on_mongo(&mongod.uri(), &[("LOG_LEVEL", "info")]).await;
-    section(TITLE, hub, quick).await
+    section(TITLE, hub, Some(&mongod), quick).await
 }
 
 /// As many as are wanted and this process may open.
@@ -80,7 +83,12 @@ fn sessions(quick: bool) -> usize {
     wanted.min(most)
 }
 
-async fn section(title: &'static str, mut hub: Hub, quick: bool) -> Section {
+async fn section(
+    title: &'static str,
+    mut hub: Hub,
+    mongod: Option<&Mongod>,
+    quick: bool,
+) -> Section {
     let count = sessions(quick);
     eprintln!("{title}: {count} probes");
     let (user, probes) = population::register(&hub, count).await;
@@ -99,8 +107,6 @@ async fn section(title: &'static str, mut hub: Hub, quick: bool) -> Section {
     let (crowd, of_hub) = come(&hub.url(), &tokens, || hub_memory(&mut hub)).await;
     eprintln!("{title}: operations for all of them");
     let (one, ten) = dispatch(&user, &ids, &crowd).await;
-    // What all of them said of ten operations is recorded by then.
-    tokio::time::sleep(SETTLED_AFTER).await;
     let among_all = to_all(&user, some, &crowd).await;
     let frame = crowd.last_assignment().expect("an assignment");
     drop(crowd);
@@ -117,7 +123,10 @@ async fn section(title: &'static str, mut hub: Hub, quick: bool) -> Section {
         broadcasts.push(ms(crowd.until(before + count, began).await));
     }
     drop(crowd);
-    let commit = commit::measure(&probes);
+    let commit = match mongod {
+        None => commit::on_sqlite(&probes),
+        Some(mongod) => commit::on_mongo(&probes, mongod).await,
+    };
     Section {
         title,
         how: how(count),
@@ -140,7 +149,7 @@ fn how(count: usize) -> String {
          bare server is tokio-tungstenite with the hub's buffers, a queue for each connection, and nothing else. Memory is that \
          of the process (the kernel's is not in it), a straight line through a quarter, half, three quarters and all of the \
          sessions. An operation counts from the first byte of its `POST` until the last probe has it; the limit is a broadcast of \
-         the same frame, and the target leaves room for one commit of as many bare rows to SQLite."
+         the same frame, and the target leaves room for one commit of as many bare rows to the same store."
     )
 }
 
@@ -187,8 +196,22 @@ pub(crate) async fn dispatch(user: &TestUser, probes: &[ProbeId], crowd: &Crowd)
     let (before, began) = (crowd.assignments(), Instant::now());
     let launched = (0..AT_ONCE).map(|_| user.launch(&order));
     let all = crowd.until(before + AT_ONCE * probes.len(), began);
-    let (_, took) = tokio::join!(futures::future::join_all(launched), all);
+    let (launched, took) = tokio::join!(futures::future::join_all(launched), all);
+    for operation in launched {
+        delivered(user, operation).await;
+    }
     (one, ms(took))
+}
+
+/// Waits until it is recorded that all its probes have an operation: until then the hub is at work.
+async fn delivered(user: &TestUser, operation: OperationId) {
+    eventually(RECORDED_WITHIN, "all delivered", async || {
+        let shown = user.operation(operation).await;
+        let assignments = shown["assignments"].as_array().expect("assignments");
+        let is_pending = |one: &&Value| one["state"] == "pending";
+        assignments.iter().find(is_pending).is_none().then_some(())
+    })
+    .await;
 }
 
 /// How long one operation takes to all these probes, who are in the crowd, milliseconds.

@@ -1,12 +1,15 @@
-//! wrk, which asks for the same thing again and again.
+//! wrk, which asks for the same thing again and again, or each time for something else.
 
 use std::time::Duration;
 
 use ::tests::{process::on_path, wait::within};
+use tempfile::NamedTempFile;
 use tokio::process::Command;
 
 /// Connections that wrk keeps busy. The processors are shared with who answers, so one thread of wrk does.
 pub(crate) const CONNECTIONS: usize = 32;
+/// Different things that are asked for: far more than connections, so that none is asked for twice at the same time.
+const OTHERS: u32 = 900;
 /// Longest wrk may take beyond its time.
 const AROUND: Duration = Duration::from_secs(30);
 
@@ -26,12 +29,22 @@ pub(crate) fn missing() -> Option<String> {
         .then(|| "wrk is not installed (Debian's package wrk)".to_owned())
 }
 
-/// Asks for so long.
+/// Asks for so long; with `other`, which ends the URL and has `{}` in it, for the first, the second, the third, and so on up
+/// to [`OTHERS`] and from the beginning.
 ///
 /// # Panics
 /// When an answer is anything but a success.
-pub(super) async fn ask(url: &str, (name, value): &(&str, String), time: Duration) -> Load {
+pub(super) async fn ask(
+    url: &str,
+    other: Option<&str>,
+    (name, value): &(&str, String),
+    time: Duration,
+) -> Load {
     let mut command = Command::new("wrk");
+    let script = other.map(|other| script(url, other));
+    if let Some(script) = &script {
+        command.arg("--script").arg(script.path());
+    }
     command
         .args(["--threads=1", "--latency", "--timeout=30s"])
         .arg(format!("--connections={CONNECTIONS}"))
@@ -48,6 +61,18 @@ pub(super) async fn ask(url: &str, (name, value): &(&str, String), time: Duratio
         assert!(!said.contains(bad), "not all answers were good: {said}");
     }
     read(&said).unwrap_or_else(|| panic!("wrk said something else: {said}"))
+}
+
+fn script(url: &str, other: &str) -> NamedTempFile {
+    let path = url.splitn(4, '/').nth(3).expect("a path");
+    let (before, after) = other.split_once("{}").expect("a place for a number");
+    let file = NamedTempFile::new().expect("a file");
+    let text = format!(
+        "local number = 0\nfunction request()\n  number = number % {OTHERS} + 1\n  \
+         return wrk.format(nil, \"/{path}{before}\" .. number .. \"{after}\")\nend\n"
+    );
+    std::fs::write(file.path(), text).expect("a script");
+    file
 }
 
 fn read(said: &str) -> Option<Load> {

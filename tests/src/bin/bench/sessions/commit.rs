@@ -1,8 +1,12 @@
-//! What it takes SQLite to make an operation's assignments durable: as many rows in one transaction, in a table like the hub's.
+//! What it takes a store to make an operation's assignments durable: as many bare rows in one transaction, with indexes like the
+//! hub's.
 
 use std::time::Instant;
 
+use bson::{DateTime, Document, doc};
+use mongodb::options::{Acknowledgment, ReadConcern, WriteConcern};
 use rusqlite::Connection;
+use services::Mongod;
 use tests::TestProbe;
 
 use crate::figure::{median, ms};
@@ -10,8 +14,8 @@ use crate::figure::{median, ms};
 /// How often; the figure is the median.
 const TIMES: u32 = 5;
 
-/// Milliseconds.
-pub(super) fn measure(probes: &[TestProbe]) -> f64 {
+/// With SQLite, milliseconds.
+pub(super) fn on_sqlite(probes: &[TestProbe]) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let mut file = Connection::open(folder.path().join("bare.sqlite")).expect("a file");
     file.execute_batch(
@@ -37,5 +41,49 @@ pub(super) fn measure(probes: &[TestProbe]) -> f64 {
         transaction.commit().expect("a commit");
         times.push(ms(began.elapsed()));
     }
+    median(times)
+}
+
+/// With MongoDB, milliseconds.
+pub(super) async fn on_mongo(probes: &[TestProbe], mongod: &Mongod) -> f64 {
+    let client = mongod.client().await;
+    let database = client.database(&mongod.fresh_database());
+    let of_probe =
+        doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1, "run_price": 1 };
+    let indexes = [
+        doc! { "name": "of_probe", "key": of_probe },
+        doc! { "name": "by_end", "key": { "ends_at": 1 } },
+    ];
+    let create = doc! { "createIndexes": "assignments", "indexes": indexes.to_vec() };
+    database.run_command(create).await.expect("the indexes");
+    let assignments = database.collection::<Document>("assignments");
+    let durable = WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .build();
+    let mut times = Vec::new();
+    for number in 0..TIMES {
+        let at = DateTime::from_millis(number.into());
+        let bare = |probe: &TestProbe| {
+            doc! {
+                "_id": { "operation": i64::from(number), "probe": probe.id.object_id() }, "state": "pending",
+                "planned_runs": 1, "results": 0, "run_price": 1, "created_at": at, "ends_at": at,
+            }
+        };
+        let documents: Vec<Document> = probes.iter().map(bare).collect();
+        let began = Instant::now();
+        let mut session = client.start_session().await.expect("a session");
+        session
+            .start_transaction()
+            .read_concern(ReadConcern::snapshot())
+            .write_concern(durable.clone())
+            .await
+            .expect("a transaction");
+        let insert = assignments.insert_many(documents);
+        insert.session(&mut session).await.expect("documents");
+        session.commit_transaction().await.expect("a commit");
+        times.push(ms(began.elapsed()));
+    }
+    database.drop().await.expect("the database is dropped");
     median(times)
 }
