@@ -149,14 +149,14 @@ pub(crate) fn router(http: Http) -> Router {
         .url("/api/openapi.json", api)
         .config(Config::default().validator_url("none"));
     let served = router
-        .merge(connect::routes())
-        .merge(documentation)
-        .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(
             Alike::default(),
             alike::answer,
         ))
+        .merge(connect::routes())
+        .merge(documentation)
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| panicked().into_response()))
         .merge(old::routes())

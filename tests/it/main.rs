@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod accounts;
+mod alike;
 mod bodies;
 mod browser;
 mod copying;
@@ -42,6 +43,7 @@ const AT_ONCE: usize = 4;
 fn main() -> ExitCode {
     let trials = [
         accounts::trials(),
+        alike::trials(),
         bodies::trials(),
         browser::trials(),
         copying::trials(),

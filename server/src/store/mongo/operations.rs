@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
 use probe_protocol::{ContentFormat, Kind, OperationId, ProbeId, ResultFormat, UserId};
 use serde::Deserialize;
-use tokio::task::spawn_blocking;
 
 use super::{
     MongoStore,
@@ -28,7 +27,7 @@ use crate::{
     },
     store::{
         Brief, Change, Created, IdempotencyKey, Lease, Opened, OperationStore, Outcome, Progress,
-        Report, ResultRow, Span, StoreError, Stored, Work,
+        Report, ResultRow, Span, Stored, Work,
     },
 };
 
@@ -142,16 +141,13 @@ impl OperationStore for MongoStore {
     }
 
     async fn record(&self, reports: Arc<Vec<Report>>) -> Stored<Vec<Outcome>> {
-        let batch = reports.clone();
-        let ready = spawn_blocking(move || recording::prepare(&batch))
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))??;
-        let (ready, doubt) = (Arc::new(ready), Arc::new(self.doubt.like()));
+        let ready = recording::prepare(&reports);
+        let doubt = Arc::new(self.doubt.like());
         let (of_these, is_many) = (doubt.clone(), reports.len() > 1);
         let outcomes = self
             .write_parts(is_many, move |tx| {
                 let (reports, ready, doubt) = (reports.clone(), ready.clone(), of_these.clone());
-                Box::pin(async move { recording::record(tx, &reports, &ready, &doubt).await })
+                Box::pin(async move { recording::record(tx, &reports, ready, &doubt).await })
             })
             .await?;
         self.doubt.set(doubt.is_there());

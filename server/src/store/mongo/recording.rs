@@ -3,12 +3,20 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bson::{RawDocumentBuf, doc, oid::ObjectId};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, try_join_all},
+};
 use probe_protocol::{ProbeId, Rejection, UserId};
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 
 use super::{
     balances::Cause,
@@ -22,30 +30,52 @@ use crate::{
         admission::admit,
         credits::{LedgerReason, REWARD},
     },
-    store::{Change, Move, NewResult, Outcome, Report, ResultRow, Verdict, What},
+    store::{
+        Change, Move, NewResult, Outcome, Report, ResultRow, StoreError, Stored, Verdict, What,
+    },
 };
 
 /// A result's document but for its number, and its raw bytes where they stand apart; none for other reports.
-pub(super) type Ready = Option<(RawDocumentBuf, Option<RawDoc>)>;
+type Ready = Option<(RawDocumentBuf, Option<RawDoc>)>;
 
-/// Makes the documents of a batch; what takes time is done here, once, whatever happens to transactions.
-pub(super) fn prepare(reports: &[Report]) -> Attempt<Vec<Ready>> {
-    let ready = |report: &Report| match &report.what {
-        What::Result(result) => {
-            let row = ResultRow {
-                seq: 0,
-                probe: report.probe,
-                received_at: report.at,
-                // What is stored was planned and paid for, so whatever measured something is rewarded.
-                rewarded: result.measured,
-                result: (**result).clone(),
-            };
-            let document = ResultDoc::of(report.operation, &row)?.unnumbered()?;
-            Ok(Some((document, RawDoc::of(report.operation, &row))))
-        }
-        _ => Ok(None),
+/// The documents of a batch, as soon as they are made.
+pub(super) type Prepared = Shared<BoxFuture<'static, Stored<Arc<Vec<Ready>>>>>;
+
+/// Documents that are made by one thread: some milliseconds of work.
+const PREPARED_AT_ONCE: usize = 128;
+
+/// Makes the documents of a batch; what takes time is done here, once, whatever happens to transactions, and while they
+/// read what they need.
+pub(super) fn prepare(reports: &Arc<Vec<Report>>) -> Prepared {
+    let parts = (0..reports.len()).step_by(PREPARED_AT_ONCE).map(|from| {
+        let reports = reports.clone();
+        spawn_blocking(move || {
+            let part = reports.iter().skip(from).take(PREPARED_AT_ONCE);
+            part.map(document).collect::<Attempt<Vec<Ready>>>()
+        })
+    });
+    let made = try_join_all(parts).map(|parts| {
+        let parts = parts.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let parts: Vec<Vec<Ready>> = parts.into_iter().collect::<Attempt<_>>()?;
+        Ok(Arc::new(parts.into_iter().flatten().collect()))
+    });
+    made.boxed().shared()
+}
+
+fn document(report: &Report) -> Attempt<Ready> {
+    let What::Result(result) = &report.what else {
+        return Ok(None);
     };
-    reports.iter().map(ready).collect()
+    let row = ResultRow {
+        seq: 0,
+        probe: report.probe,
+        received_at: report.at,
+        // What is stored was planned and paid for, so whatever measured something is rewarded.
+        rewarded: result.measured,
+        result: (**result).clone(),
+    };
+    let document = ResultDoc::of(report.operation, &row)?.unnumbered()?;
+    Ok(Some((document, RawDoc::of(report.operation, &row))))
 }
 
 /// What is needed to know of a probe.
@@ -100,15 +130,16 @@ impl Doubt {
 pub(super) async fn record(
     tx: &mut Tx,
     reports: &[Report],
-    ready: &[Ready],
+    ready: Prepared,
     doubt: &Doubt,
 ) -> Attempt<Vec<Outcome>> {
     let mut batch = Batch::load(tx, reports, doubt.is_there()).await?;
-    let mut outcomes = batch.take_all(reports, ready)?;
+    let ready = ready.await?;
+    let mut outcomes = batch.take_all(reports, &ready)?;
     // Who is refused may have been taken before.
     if !doubt.is_there() && !outcomes.iter().all(is_welcome) {
         batch = Batch::load(tx, reports, true).await?;
-        outcomes = batch.take_all(reports, ready)?;
+        outcomes = batch.take_all(reports, &ready)?;
     }
     match batch.write(tx).await {
         Ok(()) => doubt.set(!outcomes.iter().all(is_welcome)),
