@@ -11,7 +11,11 @@ use tests::{Ack, FakeProbe, Hub, TestUser, Trial, at_work, eventually, wait::SOO
 use super::{restart_with, with_mongod};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    with_mongod![old_results_are_forgotten, probes_are_found_by_place]
+    with_mongod![
+        old_results_are_forgotten,
+        outdated_ones_go_and_transactions_are_not_waited_for,
+        probes_are_found_by_place,
+    ]
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -45,6 +49,29 @@ async fn old_results_are_forgotten() {
     let mut probe = FakeProbe::connect(&hub, &registered.token).await;
     assert_eq!(probe.deliver(operation, "5").await, Ack::Stored);
     remain(&ana, operation, &[4, 5]).await;
+}
+
+async fn outdated_ones_go_and_transactions_are_not_waited_for() {
+    const OUTDATED: &str = "assignments_by_operation";
+    let uri = services::mongod::shared().await.uri();
+    let mut hub = Hub::on_mongo(&uri, &[]).await;
+    let database = hub.mongo().await.expect("a database");
+    let index = doc! { "name": OUTDATED, "key": { "_id.operation": 1, "_id.probe": 1 } };
+    let create = doc! { "createIndexes": "assignments", "indexes": [index] };
+    database.run_command(create).await.expect("an index");
+    restart_with(&mut hub, "").await;
+    let assignments = database.collection::<Document>("assignments");
+    let names = assignments.list_index_names().await.expect("indexes");
+    assert!(!names.iter().any(|name| name == OUTDATED), "{names:?}");
+
+    // As a hub leaves it behind that is killed.
+    let session = database.client().start_session().await;
+    let mut session = session.expect("a session");
+    session.start_transaction().await.expect("a transaction");
+    let insert = assignments.insert_one(doc! { "_id": "left behind" });
+    insert.session(&mut session).await.expect("a document");
+    restart_with(&mut hub, "").await;
+    session.abort_transaction().await.expect("its end");
 }
 
 /// How long MongoDB keeps results, and what came too long to stand in one.

@@ -12,7 +12,7 @@ use mongodb::{
 use super::{
     Kept, ResultLife,
     connect::MongoOpenError,
-    documents::MetaDoc,
+    documents::{AssignmentDoc, MetaDoc},
     error::{Attempt, is_not_indexed, is_there_already},
     link::Tx,
 };
@@ -87,9 +87,7 @@ pub(super) async fn prepare(
         open(),
     )
     .await?;
-    for name in OUTDATED {
-        drop_index(&kept.assignments, name).await?;
-    }
+    drop_outdated(&kept.assignments).await?;
     let numbered = doc! { "_id.operation": 1, "seq": 1 };
     index(&kept.results, "results_by_number", numbered, unique()).await?;
     make(kept, kept.raws.name()).await?;
@@ -244,6 +242,19 @@ async fn index<T: Send + Sync>(
     options.name = Some(name.to_owned());
     let model = IndexModel::builder().keys(keys).options(options).build();
     collection.create_index(model).await?;
+    Ok(())
+}
+
+/// Drops what nobody needs to keep up. Only what is there: to drop an index, also one that is not, waits for all transactions,
+/// and one that a killed hub left behind takes a minute.
+async fn drop_outdated(collection: &Collection<AssignmentDoc>) -> Result<(), MongoOpenError> {
+    let there = collection.list_index_names().await?;
+    for name in there
+        .iter()
+        .filter(|name| OUTDATED.contains(&name.as_str()))
+    {
+        drop_index(collection, name).await?;
+    }
     Ok(())
 }
 

@@ -5,10 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use probe_protocol::{OperationId, ProbeId};
-use serde_json::Value;
+use probe_protocol::ProbeId;
 use services::Mongod;
-use tests::{Hub, TestUser, eventually, orders};
+use tests::{Hub, TestUser, orders};
 
 use crate::{
     crowd::{self, Crowd},
@@ -23,8 +22,6 @@ use bare::Bare;
 
 /// Sessions, and with `--quick`.
 const SESSIONS: [usize; 2] = [10_000, 500];
-/// Longest until it is recorded that all of them have several operations.
-const RECORDED_WITHIN: Duration = Duration::from_secs(60);
 /// Files that the process needs beside those of the sessions.
 const OTHER_FILES: u64 = 500;
 /// Memory is looked at when so many of a hundred are there.
@@ -106,8 +103,9 @@ async fn section(
     let hub_memory = |hub: &mut Hub| hub.process().resident_kib();
     let (crowd, of_hub) = come(&hub.url(), &tokens, || hub_memory(&mut hub)).await;
     eprintln!("{title}: operations for all of them");
-    let (one, ten) = dispatch(&user, &ids, &crowd).await;
+    // Before those for all, so that as much is open on them as when there were few.
     let among_all = to_all(&user, some, &crowd).await;
+    let (one, ten) = dispatch(&user, &ids, &crowd).await;
     let frame = crowd.last_assignment().expect("an assignment");
     drop(crowd);
 
@@ -196,22 +194,8 @@ pub(crate) async fn dispatch(user: &TestUser, probes: &[ProbeId], crowd: &Crowd)
     let (before, began) = (crowd.assignments(), Instant::now());
     let launched = (0..AT_ONCE).map(|_| user.launch(&order));
     let all = crowd.until(before + AT_ONCE * probes.len(), began);
-    let (launched, took) = tokio::join!(futures::future::join_all(launched), all);
-    for operation in launched {
-        delivered(user, operation).await;
-    }
+    let (_, took) = tokio::join!(futures::future::join_all(launched), all);
     (one, ms(took))
-}
-
-/// Waits until it is recorded that all its probes have an operation: until then the hub is at work.
-async fn delivered(user: &TestUser, operation: OperationId) {
-    eventually(RECORDED_WITHIN, "all delivered", async || {
-        let shown = user.operation(operation).await;
-        let assignments = shown["assignments"].as_array().expect("assignments");
-        let is_pending = |one: &&Value| one["state"] == "pending";
-        assignments.iter().find(is_pending).is_none().then_some(())
-    })
-    .await;
 }
 
 /// How long one operation takes to all these probes, who are in the crowd, milliseconds.
