@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::FutureExt as _;
 use probe_protocol::ProbeId;
+use tokio::time::timeout;
 
 use super::{
     MongoStore,
@@ -58,11 +59,16 @@ impl MongoStore {
             all.boxed()
         };
         let together = &self.arrivals.looked_up;
-        let answer = together.ask(probe, MOST_LOOKED_UP, READ_DEADLINE, look_up_all);
-        match answer.await {
-            Some(answer) => answer,
-            None => Ok(self.look_up_all(vec![probe]).await?.remove(&probe)),
-        }
+        let found = async {
+            let asked = together.ask(probe, MOST_LOOKED_UP, READ_DEADLINE, look_up_all);
+            match asked.await {
+                Some(answer) => answer,
+                None => Ok(self.look_up_all(vec![probe]).await?.remove(&probe)),
+            }
+        };
+        // All in all: who waited long for a turn must not take as long again.
+        let found = timeout(READ_DEADLINE, found).await;
+        found.unwrap_or_else(|_| Err(StoreError::Unavailable("reading takes too long".to_owned())))
     }
 
     async fn look_up_all(&self, probes: Vec<ProbeId>) -> Stored<HashMap<ProbeId, Standing>> {
