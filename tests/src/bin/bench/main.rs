@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 
+mod bare_mongo;
 mod crowd;
 mod figure;
 mod growth;

@@ -121,9 +121,9 @@ async fn section(
         broadcasts.push(ms(crowd.until(before + count, began).await));
     }
     drop(crowd);
-    let commit = match mongod {
-        None => commit::on_sqlite(&probes),
-        Some(mongod) => commit::on_mongo(&probes, mongod).await,
+    let commit = match (mongod, hub.mongo().await) {
+        (Some(mongod), Some(of_hub)) => commit::on_mongo(&probes, mongod, &of_hub).await,
+        _ => commit::on_sqlite(&probes),
     };
     Section {
         title,

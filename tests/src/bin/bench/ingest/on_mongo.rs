@@ -11,15 +11,12 @@ use std::{
 
 use bson::{Document, RawDocumentBuf, doc};
 use futures::TryStreamExt as _;
-use mongodb::{
-    Collection, Database,
-    options::{Acknowledgment, WriteConcern},
-};
+use mongodb::{Collection, Database, options::WriteConcern};
 use services::Mongod;
 use tokio::task::JoinSet;
 
 use super::{BATCH, Inserts, WARM_UP};
-use crate::{figure::rate, machine::CpuTimes};
+use crate::{bare_mongo, figure::rate, machine::CpuTimes};
 
 /// Bare inserts are done by so many at a time, one after the other. The first is what the hub does: one batch is committed
 /// after the other.
@@ -45,19 +42,9 @@ impl Documents {
             .sort(doc! { "$natural": 1 })
             .limit(MOST);
         let all = find.await.expect("results").try_collect().await;
-        let listed = database.run_cursor_command(doc! { "listIndexes": RESULTS });
-        let mut indexes: Vec<Document> = listed
-            .await
-            .expect("indexes")
-            .try_collect()
-            .await
-            .expect("indexes");
-        // That one is there by itself.
-        indexes.retain(|index| index.get_str("name").is_ok_and(|name| name != "_id_"));
-        assert!(!indexes.is_empty(), "the hub's indexes");
         Self {
             all: Arc::new(all.expect("results")),
-            indexes,
+            indexes: bare_mongo::indexes(database, RESULTS).await,
         }
     }
 
@@ -81,12 +68,8 @@ pub(super) async fn measure(documents: &Documents, mongod: &Mongod) -> Vec<Inser
 async fn by(documents: &Documents, writers: usize, mongod: &Mongod) -> Inserts {
     let client = mongod.client().await;
     let database = client.database(&mongod.fresh_database());
-    let create = doc! { "createIndexes": RESULTS, "indexes": &documents.indexes };
-    database.run_command(create).await.expect("the indexes");
-    let durable = WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .build();
+    bare_mongo::create(&database, RESULTS, &documents.indexes).await;
+    let durable = bare_mongo::durable();
     let results = database.collection::<RawDocumentBuf>(RESULTS);
     let batches = documents.all.len().div_ceil(BATCH);
     let (warm_up, all) = (batches / WARM_UP, &documents.all);

@@ -4,15 +4,20 @@
 use std::time::Instant;
 
 use bson::{DateTime, Document, doc};
-use mongodb::options::{Acknowledgment, ReadConcern, WriteConcern};
+use mongodb::{Database, options::ReadConcern};
 use rusqlite::Connection;
 use services::Mongod;
 use tests::TestProbe;
 
-use crate::figure::{median, ms};
+use crate::{
+    bare_mongo,
+    figure::{median, ms},
+};
 
 /// How often; the figure is the median.
 const TIMES: u32 = 5;
+/// Where the hub keeps assignments.
+const ASSIGNMENTS: &str = "assignments";
 
 /// With SQLite, milliseconds.
 pub(super) fn on_sqlite(probes: &[TestProbe]) -> f64 {
@@ -45,22 +50,12 @@ pub(super) fn on_sqlite(probes: &[TestProbe]) -> f64 {
 }
 
 /// With MongoDB, milliseconds.
-pub(super) async fn on_mongo(probes: &[TestProbe], mongod: &Mongod) -> f64 {
+pub(super) async fn on_mongo(probes: &[TestProbe], mongod: &Mongod, of_hub: &Database) -> f64 {
     let client = mongod.client().await;
     let database = client.database(&mongod.fresh_database());
-    let of_probe =
-        doc! { "_id.probe": 1, "state": 1, "created_at": 1, "_id.operation": 1, "run_price": 1 };
-    let indexes = [
-        doc! { "name": "of_probe", "key": of_probe },
-        doc! { "name": "by_end", "key": { "ends_at": 1 } },
-    ];
-    let create = doc! { "createIndexes": "assignments", "indexes": indexes.to_vec() };
-    database.run_command(create).await.expect("the indexes");
-    let assignments = database.collection::<Document>("assignments");
-    let durable = WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .build();
+    let indexes = bare_mongo::indexes(of_hub, ASSIGNMENTS).await;
+    bare_mongo::create(&database, ASSIGNMENTS, &indexes).await;
+    let assignments = database.collection::<Document>(ASSIGNMENTS);
     let mut times = Vec::new();
     for number in 0..TIMES {
         let at = DateTime::from_millis(number.into());
@@ -76,7 +71,7 @@ pub(super) async fn on_mongo(probes: &[TestProbe], mongod: &Mongod) -> f64 {
         session
             .start_transaction()
             .read_concern(ReadConcern::snapshot())
-            .write_concern(durable.clone())
+            .write_concern(bare_mongo::durable())
             .await
             .expect("a transaction");
         let insert = assignments.insert_many(documents);
