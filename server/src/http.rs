@@ -46,7 +46,6 @@ use crate::{
 };
 
 pub(crate) mod access;
-pub(crate) mod alike;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod client;
@@ -63,10 +62,11 @@ pub(crate) mod old;
 pub(crate) mod operations;
 pub(crate) mod probes;
 pub(crate) mod results;
+pub(crate) mod sharing;
 pub(crate) mod users;
 
-use alike::Alike;
 use error::ApiError;
+use sharing::Sharing;
 
 /// Longest a request may take until its answer starts. Streams and websockets go on after that.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -150,8 +150,8 @@ pub(crate) fn router(http: Http) -> Router {
         .config(Config::default().validator_url("none"));
     let served = router
         .layer(middleware::from_fn_with_state(
-            Alike::default(),
-            alike::answer,
+            Sharing::default(),
+            sharing::answer,
         ))
         .merge(connect::routes())
         .merge(documentation)

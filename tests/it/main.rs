@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 mod accounts;
-mod alike;
 mod bodies;
 mod browser;
 mod copying;
@@ -32,6 +31,7 @@ mod probes;
 mod results;
 mod schemathesis;
 mod sessions;
+mod sharing;
 mod shutdown;
 mod simulation;
 mod streams;
@@ -43,7 +43,7 @@ const AT_ONCE: usize = 4;
 fn main() -> ExitCode {
     let trials = [
         accounts::trials(),
-        alike::trials(),
+        sharing::trials(),
         bodies::trials(),
         browser::trials(),
         copying::trials(),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        Http, alike::Alike, auth::Caller, body::JsonBody, error::ApiError, limits::Gate, probes,
+        Http, auth::Caller, body::JsonBody, error::ApiError, limits::Gate, probes, sharing::Sharing,
     },
     Old, answer,
     error::OldError,
@@ -88,7 +88,7 @@ pub(super) struct Page {
 
 /// Pages of everyone's probes, after the one that is named. Those who read them at the same time read the same ones: whoever
 /// waited for a page together asks for the next one together.
-pub(super) type Pages = Alike<Option<ProbeId>, Result<Page, ApiError>>;
+pub(super) type Pages = Sharing<Option<ProbeId>, Result<Page, ApiError>>;
 
 /// Probes, page by page.
 struct Probes {

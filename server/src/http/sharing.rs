@@ -66,7 +66,7 @@ pub(crate) struct Made {
 
 /// Answers a request together with those that are alike.
 pub(super) async fn answer(
-    State(all): State<Alike<Asked, Option<Made>>>,
+    State(all): State<Sharing<Asked, Option<Made>>>,
     request: Request,
     next: Next,
 ) -> Response<Body> {
@@ -96,7 +96,7 @@ async fn make(request: Request, next: Next) -> Option<Made> {
 
 /// Work that is done once for all who want the same and wait for it at the same time. A cheap handle.
 #[derive(Debug)]
-pub(crate) struct Alike<K, V>(Arc<Mutex<HashMap<K, Vec<Waiting<V>>>>>);
+pub(crate) struct Sharing<K, V>(Arc<Mutex<HashMap<K, Vec<Waiting<V>>>>>);
 
 /// Somebody who waits for the next turn, and how the work would be done for them.
 struct Waiting<V> {
@@ -104,13 +104,13 @@ struct Waiting<V> {
     answer: oneshot::Sender<V>,
 }
 
-impl<K, V> Default for Alike<K, V> {
+impl<K, V> Default for Sharing<K, V> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<K, V> Clone for Alike<K, V> {
+impl<K, V> Clone for Sharing<K, V> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
@@ -122,7 +122,7 @@ impl<V> fmt::Debug for Waiting<V> {
     }
 }
 
-impl<K, V> Alike<K, V>
+impl<K, V> Sharing<K, V>
 where
     K: Clone + Eq + Hash + Send + 'static,
     V: Clone + Send + 'static,
@@ -190,7 +190,7 @@ mod tests {
 
     /// Work that takes as long as it is held, and tells how often it was done.
     struct Scene {
-        alike: Alike<u8, u32>,
+        sharing: Sharing<u8, u32>,
         done: Arc<AtomicU32>,
         held: Arc<Semaphore>,
     }
@@ -198,21 +198,22 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             Self {
-                alike: Alike::default(),
+                sharing: Sharing::default(),
                 done: Arc::default(),
                 held: Arc::new(Semaphore::new(0)),
             }
         }
 
         fn ask(&self, key: u8) -> tokio::task::JoinHandle<Option<u32>> {
-            let (alike, done, held) = (self.alike.clone(), self.done.clone(), self.held.clone());
+            let (sharing, done, held) =
+                (self.sharing.clone(), self.done.clone(), self.held.clone());
             tokio::spawn(async move {
                 let work = async move {
                     let number = done.fetch_add(1, Ordering::Relaxed) + 1;
                     held.acquire().await.unwrap().forget();
                     number
                 };
-                alike.get(key, work.boxed()).await
+                sharing.get(key, work.boxed()).await
             })
         }
 
@@ -223,7 +224,7 @@ mod tests {
         }
 
         fn waiting(&self, key: u8) -> usize {
-            self.alike.all().get(&key).map_or(0, Vec::len)
+            self.sharing.all().get(&key).map_or(0, Vec::len)
         }
     }
 
@@ -240,7 +241,7 @@ mod tests {
         for one in meanwhile {
             assert_eq!(one.await.unwrap(), Some(2));
         }
-        assert!(scene.alike.all().is_empty());
+        assert!(scene.sharing.all().is_empty());
     }
 
     #[tokio::test]
@@ -273,9 +274,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_and_costs_nobody_else_anything() {
-        let alike = Alike::<u8, u32>::default();
+        let sharing = Sharing::<u8, u32>::default();
         let broken = async { panic!("on purpose") };
-        assert_eq!(alike.get(1, broken.boxed()).await, None);
-        assert_eq!(alike.get(1, async { 7 }.boxed()).await, Some(7));
+        assert_eq!(sharing.get(1, broken.boxed()).await, None);
+        assert_eq!(sharing.get(1, async { 7 }.boxed()).await, Some(7));
     }
 }
