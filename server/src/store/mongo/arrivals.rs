@@ -4,13 +4,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::FutureExt as _;
 use probe_protocol::ProbeId;
-use tokio::time::timeout;
 
 use super::{
     MongoStore,
     link::{READ_DEADLINE, WRITE_DEADLINE},
     settling::{self, Hello},
-    together::{Question, Together},
+    together::Together,
 };
 use crate::store::{Settled, Standing, StoreError, Stored};
 
@@ -20,26 +19,19 @@ const MOST_SETTLED: usize = 128;
 const MOST_LOOKED_UP: usize = 512;
 
 /// Those that wait to be looked up, and to be settled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Arrivals {
-    looked_up: Together<ProbeId, Option<Standing>>,
-    settled: Together<Hello, Option<Settled>>,
+    looked_up: Together<ProbeId, ProbeId, Option<Standing>>,
+    /// The sessions of one probe are numbered one after the other.
+    settled: Together<Hello, ProbeId, Option<Settled>>,
 }
 
-impl Question for ProbeId {
-    type About = Self;
-
-    fn about(&self) -> Self {
-        *self
-    }
-}
-
-/// The sessions of a probe are numbered one after the other.
-impl Question for Hello {
-    type About = ProbeId;
-
-    fn about(&self) -> ProbeId {
-        self.probe
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self {
+            looked_up: Together::new(MOST_LOOKED_UP, READ_DEADLINE, |probe| *probe),
+            settled: Together::new(MOST_SETTLED, WRITE_DEADLINE, |hello| hello.probe),
+        }
     }
 }
 
@@ -58,17 +50,7 @@ impl MongoStore {
             };
             all.boxed()
         };
-        let together = &self.arrivals.looked_up;
-        let found = async {
-            let asked = together.ask(probe, MOST_LOOKED_UP, READ_DEADLINE, look_up_all);
-            match asked.await {
-                Some(answer) => answer,
-                None => Ok(self.look_up_all(vec![probe]).await?.remove(&probe)),
-            }
-        };
-        // All in all: who waited long for a turn must not take as long again.
-        let found = timeout(READ_DEADLINE, found).await;
-        found.unwrap_or_else(|_| Err(StoreError::Unavailable("reading takes too long".to_owned())))
+        self.arrivals.looked_up.ask(probe, look_up_all).await
     }
 
     async fn look_up_all(&self, probes: Vec<ProbeId>) -> Stored<HashMap<ProbeId, Standing>> {
@@ -79,9 +61,7 @@ impl MongoStore {
     /// Settles a probe, with those that come at the same time.
     pub(super) async fn arrive(&self, hello: Hello) -> Stored<Option<Settled>> {
         let settle_all = |hellos| self.settle_all(Arc::new(hellos)).boxed();
-        let together = &self.arrivals.settled;
-        let answer = together.ask(hello, MOST_SETTLED, WRITE_DEADLINE, settle_all);
-        answer.await.unwrap_or_else(|| Err(given_up()))
+        self.arrivals.settled.ask(hello, settle_all).await
     }
 
     /// One answer for each, in their order. What cannot be written together is written by halves, so that one probe is in
@@ -112,8 +92,4 @@ impl MongoStore {
         })
         .await
     }
-}
-
-fn given_up() -> StoreError {
-    StoreError::Unavailable("who was to write it went away".to_owned())
 }
