@@ -24,5 +24,5 @@ pub(crate) use lifecycle::Holdings;
 pub(crate) use operation::{Operation, Plan};
 pub(crate) use order::{Offline, Order};
 pub(crate) use probe::{Agent, FIRST_GENERATION, Location, Presence, Probe};
-pub(crate) use selection::{Candidate, LeftOut, Refusal};
+pub(crate) use selection::{Candidate, Capacity, LeftOut, Limits, Refusal};
 pub(crate) use user::User;

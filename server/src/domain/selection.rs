@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use probe_protocol::{Kind, ProbeId};
 use serde::{Deserialize, Serialize};
 
-use super::{Offline, Plan, Presence, Probe};
+use super::{Offline, Plan, Presence};
 
 /// A probe that was asked for, as the registry knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,26 @@ pub(crate) struct Candidate {
     pub(crate) probe: ProbeId,
     /// What is known of it while it is connected.
     pub(crate) connected: Option<Presence>,
+}
+
+/// How much a probe can take, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    /// The probe.
+    pub(crate) probe: ProbeId,
+    /// What it said at its last hello; none before the first.
+    pub(crate) limits: Option<Limits>,
+    /// Sum of one run's price over its unfinished assignments, credits. Nobody asks for it without limits.
+    pub(crate) load: i64,
+}
+
+/// What a probe's agent can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Kinds it can run.
+    pub(crate) capabilities: Vec<Kind>,
+    /// Credits it can have in use.
+    pub(crate) total_credits: u32,
 }
 
 /// Why a probe was left out of an operation.
@@ -51,9 +71,9 @@ pub(crate) enum Refusal {
 pub(crate) fn select(
     plan: &Plan,
     candidates: &[Candidate],
-    known: Vec<Probe>,
+    known: Vec<Capacity>,
 ) -> (Vec<ProbeId>, Vec<(ProbeId, LeftOut)>) {
-    let known: HashMap<ProbeId, Probe> = known.into_iter().map(|probe| (probe.id, probe)).collect();
+    let known: HashMap<ProbeId, Capacity> = known.into_iter().map(|it| (it.probe, it)).collect();
     let (mut chosen, mut left_out) = (Vec::with_capacity(candidates.len()), Vec::new());
     let mut seen = HashSet::with_capacity(candidates.len());
     for &candidate in candidates {
@@ -62,7 +82,7 @@ pub(crate) fn select(
         }
         let fits = match known.get(&candidate.probe) {
             None => Err(LeftOut::Unknown),
-            Some(probe) => fits(probe, candidate, plan.kind, plan.run_price, plan.offline),
+            Some(capacity) => fits(capacity, candidate, plan.kind, plan.run_price, plan.offline),
         };
         match fits {
             Ok(()) => chosen.push(candidate.probe),
@@ -77,7 +97,7 @@ pub(crate) fn select(
 /// # Errors
 /// Why it is left out.
 pub(crate) fn fits(
-    probe: &Probe,
+    capacity: &Capacity,
     candidate: Candidate,
     kind: Kind,
     run_price: u32,
@@ -90,15 +110,15 @@ pub(crate) fn fits(
         return Err(LeftOut::Sick);
     }
     // A probe that never said hello has no known limits yet.
-    let Some(agent) = &probe.agent else {
+    let Some(limits) = &capacity.limits else {
         return Ok(());
     };
-    if !agent.capabilities.contains(&kind) {
+    if !limits.capabilities.contains(&kind) {
         return Err(LeftOut::Incapable);
     }
     let declared = candidate.connected.unwrap_or_default().in_use;
-    let in_use = probe.load.max(i64::from(declared));
-    if in_use.saturating_add(i64::from(run_price)) > i64::from(agent.total_credits) {
+    let in_use = capacity.load.max(i64::from(declared));
+    if in_use.saturating_add(i64::from(run_price)) > i64::from(limits.total_credits) {
         return Err(LeftOut::Full);
     }
     Ok(())

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{
-    Assignment, AssignmentState, Candidate, FIRST_GENERATION, LeftOut, Location, Offline, Order,
-    Plan, Presence, Probe,
+    Assignment, AssignmentState, Candidate, Capacity, FIRST_GENERATION, LeftOut, Limits, Location,
+    Offline, Order, Plan, Presence, Probe,
     admission::admit,
     credits::{run_price, unit_price},
     operation::{ONCE_WAITS, planned_runs, remaining_runs},
@@ -69,6 +69,19 @@ fn probe(total_credits: u32, load: i64, capabilities: Vec<Kind>) -> Probe {
     }
 }
 
+/// What a store would say of it.
+fn capacity(probe: &Probe) -> Capacity {
+    let said = |agent: &Agent| Limits {
+        capabilities: agent.capabilities.clone(),
+        total_credits: agent.total_credits,
+    };
+    Capacity {
+        probe: probe.id,
+        limits: probe.agent.as_ref().map(said),
+        load: probe.load,
+    }
+}
+
 pub(super) fn assignment(state: AssignmentState, planned_runs: u32, results: u32) -> Assignment {
     Assignment {
         operation: OperationId::new(),
@@ -121,7 +134,7 @@ proptest! {
         let presence = Presence { in_use, sick: false };
         let candidate = Candidate { probe: probe.id, connected: Some(presence) };
         let room = i64::from(total) - load.max(i64::from(in_use));
-        let verdict = fits(&probe, candidate, Kind::Ping, price, Offline::Skip);
+        let verdict = fits(&capacity(&probe), candidate, Kind::Ping, price, Offline::Skip);
         prop_assert_eq!(verdict.is_ok(), room >= i64::from(price));
         let availability = probe.availability(presence);
         prop_assert!((0.0..=1.0).contains(&availability), "{}", availability);
@@ -247,13 +260,13 @@ fn a_one_off_has_one_run_and_no_stop() {
 
 #[test]
 fn probes_are_left_out_for_a_reason() {
-    let able = probe(10, 0, vec![Kind::Dns]);
+    let able = capacity(&probe(10, 0, vec![Kind::Dns]));
     let here = Candidate {
-        probe: able.id,
+        probe: able.probe,
         connected: Some(Presence::default()),
     };
     let away = Candidate {
-        probe: able.id,
+        probe: able.probe,
         connected: None,
     };
     assert_eq!(fits(&able, here, Kind::Dns, 10, Offline::Skip), Ok(()));
@@ -281,8 +294,8 @@ fn probes_are_left_out_for_a_reason() {
         let verdict = fits(&able, sick, Kind::Dns, 1, offline);
         assert_eq!(verdict, Err(LeftOut::Sick));
     }
-    let unknown = Probe {
-        agent: None,
+    let unknown = Capacity {
+        limits: None,
         ..able
     };
     assert_eq!(
@@ -293,10 +306,11 @@ fn probes_are_left_out_for_a_reason() {
 
 #[test]
 fn a_sick_probe_gets_nothing_more() {
-    let able = probe(10, 0, vec![Kind::Ping]);
+    let probe = probe(10, 0, vec![Kind::Ping]);
+    let able = capacity(&probe);
     let presence = |sick| Presence { in_use: 0, sick };
     let here = |sick| Candidate {
-        probe: able.id,
+        probe: able.probe,
         connected: Some(presence(sick)),
     };
     for offline in [Offline::Skip, Offline::Queue] {
@@ -305,13 +319,13 @@ fn a_sick_probe_gets_nothing_more() {
         assert_eq!(verdict, Err(LeftOut::Sick));
     }
     let (well, sick) = (
-        able.availability(presence(false)),
-        able.availability(presence(true)),
+        probe.availability(presence(false)),
+        probe.availability(presence(true)),
     );
     assert_eq!((well, sick), (1.0, 0.0));
     // Also where nothing is known of it yet.
-    let unknown = Probe {
-        agent: None,
+    let unknown = Capacity {
+        limits: None,
         ..able
     };
     let verdict = fits(&unknown, here(true), Kind::Ping, 1, Offline::Skip);

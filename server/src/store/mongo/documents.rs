@@ -14,7 +14,7 @@ mod results;
 mod users;
 
 pub(super) use operations::{AssignmentDoc, AssignmentId, OperationDoc, ScheduleDoc};
-pub(super) use probes::{AgentDoc, Point, ProbeDoc, StandingDoc};
+pub(super) use probes::{AgentDoc, CapacityDoc, Point, ProbeDoc, StandingDoc};
 pub(super) use results::{RawDoc, ResultDoc, ResultId, ShownDoc};
 pub(super) use users::{KeyDoc, KeyId, LedgerDoc, LedgerId, UserDoc};
 

@@ -66,7 +66,7 @@ pub(super) async fn open(tx: &mut Tx, asked: &Asked) -> Attempt<Result<Created<O
             .map(|opened| Ok(Created::Before(opened)));
     }
     let ids: Vec<ProbeId> = candidates.iter().map(|candidate| candidate.probe).collect();
-    let known = probes::candidates(tx, &ids).await?;
+    let known = probes::capacities(tx, &ids).await?;
     let (chosen, left_out) = selection::select(plan, candidates, known);
     if chosen.is_empty() {
         return Ok(Err(Refusal::NoAvailableProbe(left_out)));

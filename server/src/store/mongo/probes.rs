@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     Kept, MongoStore,
     books::Books,
-    documents::{Point, ProbeDoc, StandingDoc, as_kept, date, probe_ids},
+    documents::{CapacityDoc, Point, ProbeDoc, StandingDoc, as_kept, date, probe_ids},
     error::{Attempt, Failure},
     keys,
     link::{SENT_AT_ONCE, Tx},
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Agent, FIRST_GENERATION, Holdings, Plan, Presence, Probe, operation::remaining_runs,
-        probe::ProbeCard,
+        Agent, Capacity, FIRST_GENERATION, Holdings, Plan, Presence, Probe,
+        operation::remaining_runs, probe::ProbeCard,
     },
     store::{
         Change, Created, IdempotencyKey, NewProbe, ProbeStore, Settled, Span, Standing, StoreError,
@@ -251,16 +251,21 @@ async fn create(
     Ok(Created::New(probe.clone()))
 }
 
-/// These probes, as [`crate::domain::selection`] wants to know them; unknown and deleted ones are left out. Only of one that
-/// said what it can take does the load decide anything, and only what it can take is opened on it: so few are summed up.
-/// What waits for a probe that never said hello has no such bound, and is not counted.
-pub(super) async fn candidates(tx: &mut Tx, ids: &[ProbeId]) -> Attempt<Vec<Probe>> {
-    let probes = tx.kept.probes.clone();
-    let found = tx.all(probes.find(these(ids))).await?;
+/// What these probes can take; unknown and deleted ones are left out. Only of one that said so does the load decide
+/// anything, and only what it can take is opened on it: so few are summed up. What waits for a probe that never said hello
+/// has no such bound, and is not counted.
+pub(super) async fn capacities(tx: &mut Tx, ids: &[ProbeId]) -> Attempt<Vec<Capacity>> {
+    let probes = tx.kept.probes.clone_with_type::<CapacityDoc>();
+    let find = probes.find(these(ids)).projection(CapacityDoc::fields());
+    let found = tx.all(find).await?;
     let limited = found.iter().filter(|document| document.agent.is_some());
     let limited = limited.map(|document| document.id).collect();
-    let sums = sums_in(tx, limited).await?;
-    Ok(loaded(found, sums))
+    let loads = by_probe(sums_in(tx, limited).await?);
+    let with_load = |document: CapacityDoc| {
+        let load = loads.get(&document.id).copied().unwrap_or(0);
+        document.with_load(load)
+    };
+    Ok(found.into_iter().map(with_load).collect())
 }
 
 async fn delete(tx: &mut Tx, id: ProbeId, at: DateTime<Utc>) -> Attempt<Option<Vec<Change>>> {
@@ -301,11 +306,13 @@ fn loads(ids: Vec<ObjectId>) -> [Document; 2] {
     ]
 }
 
+fn by_probe(loads: Vec<LoadDoc>) -> HashMap<ObjectId, i64> {
+    let pairs = loads.into_iter().map(|load| (load.probe, load.load));
+    pairs.collect()
+}
+
 fn loaded(documents: Vec<ProbeDoc>, loads: Vec<LoadDoc>) -> Vec<Probe> {
-    let loads: HashMap<ObjectId, i64> = loads
-        .into_iter()
-        .map(|load| (load.probe, load.load))
-        .collect();
+    let loads = by_probe(loads);
     let with_load = |document: ProbeDoc| {
         let load = loads.get(&document.id).copied().unwrap_or(0);
         document.with_load(load)

@@ -32,7 +32,7 @@ pub(super) fn open(
     plan.expires_at = as_kept(plan.expires_at);
     plan.closes_at = as_kept(plan.closes_at);
     let ids: Vec<ProbeId> = candidates.iter().map(|candidate| candidate.probe).collect();
-    let known = probes::by_id(connection, &ids)?;
+    let known = probes::capacities(connection, &ids)?;
     let (chosen, left_out) = selection::select(&plan, candidates, known);
     if chosen.is_empty() {
         return Ok(Err(Refusal::NoAvailableProbe(left_out)));

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Agent, FIRST_GENERATION, Holdings, Location, Plan, Presence, Probe,
+        Agent, Capacity, FIRST_GENERATION, Holdings, Limits, Location, Plan, Presence, Probe,
         operation::remaining_runs, probe::ProbeCard,
     },
     store::{
@@ -220,9 +220,32 @@ const BY_ID: &str = "select p.* from json_each(?1) asked cross join probes p on 
     where p.deleted_at_ms is null";
 
 /// These probes; unknown and deleted ones are left out.
-pub(super) fn by_id(connection: &Connection, ids: &[ProbeId]) -> Stored<Vec<Probe>> {
+fn by_id(connection: &Connection, ids: &[ProbeId]) -> Stored<Vec<Probe>> {
     let mut statement = connection.prepare_cached(BY_ID)?;
     let found = statement.query_map([serde_json::to_string(ids)?], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+const CAPACITIES: &str = "select p.id, p.capabilities, p.total_credits, p.load
+    from json_each(?1) asked cross join probes p on p.id = asked.value where p.deleted_at_ms is null";
+
+/// What these probes can take; unknown and deleted ones are left out.
+pub(super) fn capacities(connection: &Connection, ids: &[ProbeId]) -> Stored<Vec<Capacity>> {
+    let mut statement = connection.prepare_cached(CAPACITIES)?;
+    let found = statement.query_map([serde_json::to_string(ids)?], |row| {
+        let limits = match row.get(2)? {
+            None => None,
+            Some(total_credits) => Some(Limits {
+                capabilities: json(row, 1)?,
+                total_credits,
+            }),
+        };
+        Ok(Capacity {
+            probe: parsed(row, 0)?,
+            limits,
+            load: row.get(3)?,
+        })
+    })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

@@ -1,12 +1,12 @@
 //! Probes.
 
-use bson::{DateTime as Date, oid::ObjectId};
+use bson::{DateTime as Date, Document, doc, oid::ObjectId};
 use probe_protocol::Kind;
 use serde::{Deserialize, Serialize};
 
 use super::{date, time};
 use crate::{
-    domain::{Agent, Location, Probe},
+    domain::{Agent, Capacity, Limits, Location, Probe},
     store::Standing,
 };
 
@@ -134,6 +134,40 @@ impl ProbeDoc {
             load,
             refused_results: u64::try_from(self.refused_results).unwrap_or_default(),
             sessions: u64::try_from(self.sessions).unwrap_or_default(),
+        }
+    }
+}
+
+/// What is needed to know how much a probe can take.
+#[derive(Debug, Deserialize)]
+pub(in crate::store::mongo) struct CapacityDoc {
+    #[serde(rename = "_id")]
+    pub(in crate::store::mongo) id: ObjectId,
+    pub(in crate::store::mongo) agent: Option<LimitsDoc>,
+}
+
+/// What an agent said that it can do.
+#[derive(Debug, Deserialize)]
+pub(in crate::store::mongo) struct LimitsDoc {
+    capabilities: Vec<Kind>,
+    total_credits: u32,
+}
+
+impl CapacityDoc {
+    /// The fields of it.
+    pub(in crate::store::mongo) fn fields() -> Document {
+        doc! { "agent.capabilities": 1, "agent.total_credits": 1 }
+    }
+
+    /// The same with the sum of what is open on the probe.
+    pub(in crate::store::mongo) fn with_load(self, load: i64) -> Capacity {
+        Capacity {
+            probe: self.id.into(),
+            limits: self.agent.map(|said| Limits {
+                capabilities: said.capabilities,
+                total_credits: said.total_credits,
+            }),
+            load,
         }
     }
 }
