@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{
     balances::{self, Cause, Entry},
-    documents::{AssignmentDoc, ScheduleDoc, as_kept, date, operation_ids, time},
+    documents::{AssignmentDoc, AssignmentId, ScheduleDoc, as_kept, date, operation_ids, time},
     error::Attempt,
     link::{Tx, Update},
 };
@@ -97,10 +97,8 @@ pub(super) struct Books {
 impl Books {
     /// Reads these assignments and their operations.
     pub(super) async fn load(&mut self, tx: &mut Tx, keys: &[Key]) -> Attempt<()> {
-        let ids = keys.iter().map(|&(operation, probe)| {
-            doc! { "operation": operation.object_id(), "probe": probe.object_id() }
-        });
-        let ids: Vec<Document> = ids.collect();
+        let ids = keys.iter().map(|key| AssignmentId::of(key.0, key.1));
+        let ids: Vec<Bson> = ids.map(Bson::from).collect();
         let filter = doc! { "_id": { "$in": ids } };
         let found = tx.kept.assignments.clone();
         self.load_found(tx, found.find(filter)).await?;

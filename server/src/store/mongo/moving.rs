@@ -11,7 +11,10 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Kept, MongoStore,
-    documents::{AssignmentDoc, KeyDoc, LedgerDoc, OperationDoc, ProbeDoc, UserDoc, date, time},
+    documents::{
+        AssignmentDoc, AssignmentId, KeyDoc, LedgerDoc, OperationDoc, ProbeDoc, UserDoc,
+        date, time,
+    },
     error::Attempt,
     link::Tx,
     paging,
@@ -146,9 +149,9 @@ fn edge(record: &Record) -> Document {
         Record::Operation { operation, .. } => {
             doc! { "_id": { "$gt": operation.plan.id.object_id() } }
         }
-        Record::Assignment { assignment, .. } => doc! { "_id": { "$gt": {
-            "operation": assignment.operation.object_id(), "probe": assignment.probe.object_id(),
-        } } },
+        Record::Assignment { assignment, .. } => {
+            doc! { "_id": { "$gt": AssignmentId::of(assignment.operation, assignment.probe) } }
+        }
         Record::Result { operation, row } => doc! { "_id": { "$gt": {
             "operation": operation.object_id(), "probe": row.probe.object_id(), "code": row.result.code.as_str(),
         } } },

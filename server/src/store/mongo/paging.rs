@@ -6,7 +6,10 @@ use mongodb::Collection;
 use probe_protocol::UserId;
 use serde::de::DeserializeOwned;
 
-use super::{error::Attempt, schema::along};
+use super::{
+    error::Attempt,
+    schema::{BY_ID, along},
+};
 use crate::store::Span;
 
 /// How many documents at most, as the driver wants it; 0 would mean all.
@@ -45,7 +48,7 @@ where
             filter.insert("owner", owner.object_id());
             format!("{}_by_owner", collection.name())
         }
-        None => "_id_".to_owned(),
+        None => BY_ID.to_owned(),
     };
     if let Some(id) = id {
         filter.insert("_id", doc! { beyond: object_id(id) });

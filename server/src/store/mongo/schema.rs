@@ -24,11 +24,13 @@ pub(super) const VERSION: i32 = 1;
 const STEPS: &[&str] = &["collections and indexes"];
 /// The stamp's identifier in `meta`.
 const STAMP: &str = "schema";
+/// Name of the index of identifiers, which every collection has.
+pub(super) const BY_ID: &str = "_id_";
 /// Name of the index that deletes what is old.
 const BY_AGE: &str = "by_age";
-/// The way to what is open on a probe and to what it costs. It holds what has ended too, because MongoDB keeps deleted entries of an index for
-/// minutes, and who looks for one that is not there walks along them to the next that is: in an index of open
-/// assignments alone, with nothing open, that is along everything that any probe did in these minutes.
+/// The way to what is open on a probe and to what it costs. It holds what has ended too, because MongoDB keeps deleted
+/// entries of an index for minutes, and who looks for one that is not there walks along them to the next that is: in an index
+/// of open assignments alone, with nothing open, that is along everything that any probe did in these minutes.
 const BY_PROBE: &str = "assignments_of_probe";
 /// What earlier versions counted on, and what nobody needs to keep up.
 const OUTDATED: [&str; 2] = ["assignments_by_operation", "assignments_by_probe"];

@@ -177,9 +177,7 @@ async fn spare_finished(
     let mut ids = Vec::new();
     for (hello, settled) in hellos.iter().zip(&*settled) {
         let cancel = settled.iter().flat_map(|settled| &settled.cancel);
-        ids.extend(
-            cancel.map(|it| doc! { "operation": it.object_id(), "probe": hello.probe.object_id() }),
-        );
+        ids.extend(cancel.map(|&id| Bson::from(AssignmentId::of(id, hello.probe))));
     }
     if ids.is_empty() {
         return Ok(());

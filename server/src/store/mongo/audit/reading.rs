@@ -18,7 +18,7 @@ use super::super::{
     error::{Attempt, Failure},
     link::Tx,
     paging,
-    schema::along,
+    schema::{BY_ID, along},
 };
 use crate::{
     domain::audit::{AssignmentFacts, EntryFacts, OperationFacts, ProbeFacts, Thing, UserFacts},
@@ -28,9 +28,6 @@ use crate::{
 mod results;
 
 pub(super) use results::results;
-
-/// The index that every collection has.
-const BY_ID: &str = "_id_";
 
 type Raw = RawDocumentBuf;
 

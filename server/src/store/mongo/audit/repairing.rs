@@ -11,7 +11,7 @@ use super::{
         error::Attempt,
         link::Tx,
         paging,
-        schema::along,
+        schema::{BY_ID, along},
     },
     reading::of_user,
 };
@@ -29,10 +29,6 @@ pub(super) async fn repair(tx: &mut Tx, repair: Repair) -> Attempt<Option<String
         // It is not kept.
         Repair::Load(_) => Ok(None),
     }
-}
-
-fn assignment_id(operation: OperationId, probe: ProbeId) -> Document {
-    doc! { "operation": operation.object_id(), "probe": probe.object_id() }
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,10 +75,10 @@ async fn results(tx: &mut Tx, operation: OperationId, probe: ProbeId) -> Attempt
     let (operation_id, probe_id) = (operation.object_id(), probe.object_id());
     let code = |code: Bson| doc! { "operation": operation_id, "probe": probe_id, "code": code };
     let of_probe = doc! { "_id": { "$gt": code(Bson::MinKey), "$lt": code(Bson::MaxKey) } };
-    let there = count(tx, of_probe, "_id_").await?.count;
+    let there = count(tx, of_probe, BY_ID).await?.count;
     let assignments = tx.kept.assignments.clone();
     let wrong = doc! {
-        "_id": assignment_id(operation, probe),
+        "_id": AssignmentId::of(operation, probe),
         "results": { "$ne": there },
         "planned_runs": { "$gte": there },
     };
@@ -95,8 +91,8 @@ async fn results(tx: &mut Tx, operation: OperationId, probe: ProbeId) -> Attempt
 
 async fn ends(tx: &mut Tx, operation: OperationId, probe: ProbeId) -> Attempt<Option<String>> {
     let assignments = tx.kept.assignments.clone();
-    let id = assignment_id(operation, probe);
-    let found = tx.one(&assignments, doc! { "_id": id.clone() }).await?;
+    let id = doc! { "_id": AssignmentId::of(operation, probe) };
+    let found = tx.one(&assignments, id.clone()).await?;
     let (Some(AssignmentDoc { state, ends_at, .. }), Some(terms)) =
         (found, terms(tx, operation).await?)
     else {
@@ -111,7 +107,7 @@ async fn ends(tx: &mut Tx, operation: OperationId, probe: ProbeId) -> Attempt<Op
         }
         doc! { "$set": { "ends_at": date(at) } }
     };
-    let changed = tx.change(&assignments, doc! { "_id": id }, change).await?;
+    let changed = tx.change(&assignments, id, change).await?;
     Ok(changed.map(|changed| {
         let at = changed.ends_at.map(time);
         let at = at.map_or_else(|| "not".to_owned(), |at| format!("at {at}"));
@@ -140,7 +136,7 @@ async fn open(tx: &mut Tx, operation: OperationId) -> Attempt<Option<String>> {
     let of_operation = doc! { "$match": { "_id": AssignmentId::of_operation(operation) } };
     let counting = assignments
         .aggregate([of_operation, doc! { "$group": group }])
-        .hint(along("_id_"))
+        .hint(along(BY_ID))
         .with_type::<OpenDoc>();
     let there = tx.sum(counting).await?.into_iter().next();
     let there = there.unwrap_or_default();
@@ -223,7 +219,7 @@ async fn added_up(tx: &mut Tx, user: UserId) -> Attempt<Option<(i64, i64)>> {
         let find = ledger
             .find(doc! { "_id": of_user(user, above) })
             .sort(doc! { "_id": 1 })
-            .hint(along("_id_"))
+            .hint(along(BY_ID))
             .limit(paging::limit(ENTRIES_AT_ONCE));
         let page = tx.all(find).await?;
         for entry in &page {

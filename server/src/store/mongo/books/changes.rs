@@ -9,7 +9,10 @@ use probe_protocol::OperationId;
 use super::{Held, Terms};
 use crate::{
     domain::{Assignment, AssignmentState, lifecycle},
-    store::mongo::{documents::date, link::Alike},
+    store::mongo::{
+        documents::{AssignmentId, date},
+        link::Alike,
+    },
 };
 
 /// One change for all that change alike.
@@ -26,7 +29,7 @@ pub(super) fn of<'h>(
             counted: held.counted,
         };
         if changed.moved.is_some() || changed.counted > 0 {
-            let id = doc! { "operation": it.operation.object_id(), "probe": it.probe.object_id() };
+            let id = AssignmentId::of(it.operation, it.probe);
             groups.entry(changed).or_default().push(id.into());
         }
     }

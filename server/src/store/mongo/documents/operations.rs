@@ -2,7 +2,7 @@
 
 use bson::{Bson, DateTime as Date, Document, doc, oid::ObjectId};
 use chrono::{DateTime, Utc};
-use probe_protocol::{Cron, Kind, OperationId, ResultFormat, Schedule, Target, Whole};
+use probe_protocol::{Cron, Kind, OperationId, ProbeId, ResultFormat, Schedule, Target, Whole};
 use serde::{Deserialize, Serialize};
 
 use super::{date, time};
@@ -165,6 +165,14 @@ pub(in crate::store::mongo) struct AssignmentId {
 }
 
 impl AssignmentId {
+    /// The name of what that probe does of it.
+    pub(in crate::store::mongo) fn of(operation: OperationId, probe: ProbeId) -> Self {
+        Self {
+            operation: operation.object_id(),
+            probe: probe.object_id(),
+        }
+    }
+
     /// All those of an operation, as a condition: they stand together, in the order of their probes.
     pub(in crate::store::mongo) fn of_operation(id: OperationId) -> Document {
         doc! { "$gt": Self::before(id), "$lt": Self::behind(id) }
@@ -178,6 +186,12 @@ impl AssignmentId {
     /// What stands behind all of an operation.
     pub(in crate::store::mongo) fn behind(id: OperationId) -> Document {
         doc! { "operation": id.object_id(), "probe": Bson::MaxKey }
+    }
+}
+
+impl From<AssignmentId> for Bson {
+    fn from(id: AssignmentId) -> Self {
+        doc! { "operation": id.operation, "probe": id.probe }.into()
     }
 }
 
@@ -219,10 +233,7 @@ impl AssignmentDoc {
         ends_at: Option<DateTime<Utc>>,
     ) -> Self {
         Self {
-            id: AssignmentId {
-                operation: assignment.operation.object_id(),
-                probe: assignment.probe.object_id(),
-            },
+            id: AssignmentId::of(assignment.operation, assignment.probe),
             state: assignment.state,
             planned_runs: assignment.planned_runs,
             results: assignment.results,
