@@ -15,7 +15,7 @@ mod users;
 
 pub(super) use operations::{AssignmentDoc, AssignmentId, OperationDoc, ScheduleDoc};
 pub(super) use probes::{AgentDoc, CapacityDoc, Point, ProbeDoc, StandingDoc};
-pub(super) use results::{RawDoc, ResultDoc, ResultId, ShownDoc};
+pub(super) use results::{RawDoc, RawOfDoc, ReadDoc, ResultDoc, ResultId};
 pub(super) use users::{KeyDoc, KeyId, LedgerDoc, LedgerId, UserDoc};
 
 /// Reads a date. By its own way it becomes a document with the number as text in it, and is read from there: on a list of

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Kept, MongoStore,
     documents::{
-        AssignmentDoc, AssignmentId, KeyDoc, LedgerDoc, OperationDoc, ProbeDoc, UserDoc,
+        AssignmentDoc, AssignmentId, KeyDoc, LedgerDoc, OperationDoc, ProbeDoc, ReadDoc, UserDoc,
         date, time,
     },
     error::Attempt,
@@ -277,21 +277,21 @@ async fn results(
     after: Document,
     (limit, most_bytes): (usize, usize),
 ) -> Attempt<Vec<Record>> {
-    let find = kept
+    let mut cursor = kept
         .results
+        .clone_with_type::<RawDocumentBuf>()
         .find(after)
         .sort(doc! { "_id": 1 })
-        .limit(paging::limit(limit));
-    let mut cursor = find.await?;
+        .limit(paging::limit(limit))
+        .await?;
     let (mut found, mut bytes) = (Vec::new(), 0_usize);
-    while bytes <= most_bytes
-        && let Some(document) = cursor.try_next().await?
-    {
-        let operation = document.id.operation.into();
-        let id = bson::serialize_to_bson(&document.id)?;
+    while bytes <= most_bytes && cursor.advance().await? {
+        let document: ReadDoc<'_> = bson::deserialize_from_slice(cursor.current().as_bytes())?;
+        let id = document.id.clone();
+        let operation = id.operation.into();
         let mut row = Box::new(document.row()?);
         if row.result.raw.is_empty()
-            && let Some(raw) = apart(kept, id).await?
+            && let Some(raw) = apart(kept, &id).await?
         {
             row.result.raw = raw;
         }

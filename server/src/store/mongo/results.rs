@@ -1,12 +1,12 @@
 //! Reading results, in the order of their numbers.
 
-use bson::{Bson, RawDocumentBuf, doc};
+use bson::{RawDocumentBuf, doc};
 use bytes::Bytes;
 use probe_protocol::{ContentFormat, OperationId};
 
 use super::{
     Kept,
-    documents::{RawDoc, ShownDoc},
+    documents::{RawDoc, RawOfDoc, ReadDoc, ResultId},
     error::Attempt,
     paging,
 };
@@ -36,7 +36,7 @@ pub(super) async fn list(
         .await?;
     let mut bytes = 0_usize;
     while bytes <= most_bytes && cursor.advance().await? {
-        let document: ShownDoc<'_> = bson::deserialize_from_slice(cursor.current().as_bytes())?;
+        let document: ReadDoc<'_> = bson::deserialize_from_slice(cursor.current().as_bytes())?;
         let row = document.row()?;
         bytes = bytes.saturating_add(row.result.document.len());
         found.push(row);
@@ -55,21 +55,23 @@ pub(super) async fn raw(
     };
     let found = kept
         .results
+        .clone_with_type::<RawOfDoc>()
         .find_one(doc! { "_id.operation": id.object_id(), "seq": seq })
-        .projection(doc! { "document": 0, "document_json": 0, "summary": 0, "summary_json": 0 })
+        .projection(doc! { "format": 1, "raw": 1 })
         .await?;
-    let Some(document) = found else {
+    let Some(RawOfDoc { id, format, raw }) = found else {
         return Ok(None);
     };
-    let id = bson::serialize_to_bson(&document.id)?;
-    match document.raw() {
-        (format, Some(raw)) => Ok(Some((format, raw))),
-        (format, None) => Ok(apart(kept, id).await?.map(|raw| (format, raw))),
-    }
+    let raw = match raw {
+        Some(raw) => Some(raw.bytes.into()),
+        None => apart(kept, &id).await?,
+    };
+    Ok(raw.map(|raw| (format, raw)))
 }
 
 /// Raw bytes that stand apart.
-pub(super) async fn apart(kept: &Kept, id: Bson) -> Attempt<Option<Bytes>> {
+pub(super) async fn apart(kept: &Kept, id: &ResultId) -> Attempt<Option<Bytes>> {
+    let id = bson::serialize_to_bson(id)?;
     let found = kept.raws.find_one(doc! { "_id": id }).await?;
     Ok(found.map(RawDoc::bytes))
 }

@@ -1,9 +1,9 @@
 //! Operations and assignments.
 
-use bson::{Bson, DateTime as Date, Document, doc, oid::ObjectId};
+use bson::{Bson, DateTime as Date, Document, RawBson, doc, oid::ObjectId};
 use chrono::{DateTime, Utc};
 use probe_protocol::{Cron, Kind, OperationId, ProbeId, ResultFormat, Schedule, Target, Whole};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{date, time};
 use crate::{
@@ -71,11 +71,11 @@ pub(in crate::store::mongo) struct OperationDoc {
     pub(in crate::store::mongo) schedule: Option<ScheduleDoc>,
     pub(in crate::store::mongo) targets: Vec<Target>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    params: Option<Bson>,
+    params: Option<RawBson>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     params_json: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    as_sent: Option<Bson>,
+    as_sent: Option<RawBson>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     as_sent_json: Option<String>,
 }
@@ -128,13 +128,13 @@ impl OperationDoc {
     pub(in crate::store::mongo) fn operation(self) -> Result<Operation, Failure> {
         let as_sent = match (self.as_sent, self.as_sent_json) {
             (None, None) => None,
-            (value, text) => Some(serde_json::from_str(&unstructured::text(value, text)?)?),
+            (value, text) => Some(json(value.as_ref(), text)?),
         };
         let plan = Plan {
             id: self.id.into(),
             owner: self.owner.into(),
             kind: self.kind,
-            params: serde_json::from_str(&unstructured::text(self.params, self.params_json)?)?,
+            params: json(self.params.as_ref(), self.params_json)?,
             targets: self.targets,
             schedule: self.schedule.map(Into::into),
             result_format: self.result_format,
@@ -155,6 +155,12 @@ impl OperationDoc {
             ended_at: self.ended_at.map(time),
         })
     }
+}
+
+/// What is kept as one of the two.
+fn json<T: DeserializeOwned>(value: Option<&RawBson>, text: Option<String>) -> Result<T, Failure> {
+    let text = unstructured::text(value.map(RawBson::as_raw_bson_ref), text)?;
+    Ok(serde_json::from_str(&text)?)
 }
 
 /// Names an assignment. Members stand in this order: MongoDB compares documents as they are written.

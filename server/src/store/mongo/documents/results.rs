@@ -1,8 +1,8 @@
 //! Results.
 
 use bson::{
-    Binary, Bson, DateTime as Date, RawBsonRef, RawDocumentBuf, oid::ObjectId, raw::cstr,
-    spec::BinarySubtype,
+    Binary, DateTime as Date, RawBinaryRef, RawBson, RawBsonRef, RawDocumentBuf, oid::ObjectId,
+    raw::cstr, spec::BinarySubtype,
 };
 use bytes::Bytes;
 use probe_protocol::{ContentFormat, OperationId, ProbeId, ResultCode};
@@ -29,44 +29,38 @@ pub(in crate::store::mongo) struct ClockDoc {
     error_us: i64,
 }
 
-/// A result.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A result as it is written, but for its number ([`ResultDoc::numbered`]): it is known last.
+#[derive(Debug, Clone, Serialize)]
 pub(in crate::store::mongo) struct ResultDoc {
     #[serde(rename = "_id")]
     pub(in crate::store::mongo) id: ResultId,
-    /// Written last ([`ResultDoc::numbered`]): it is known last.
-    #[serde(skip_serializing)]
-    pub(in crate::store::mongo) seq: i64,
     format: ContentFormat,
     undecoded: u32,
     measured: bool,
     rewarded: bool,
-    #[serde(deserialize_with = "super::read_date")]
     received_at: Date,
-    #[serde(deserialize_with = "super::read_date")]
     started_at: Date,
-    #[serde(deserialize_with = "super::read_date")]
     finished_at: Date,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<ClockDoc>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    summary: Option<Bson>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<RawBson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     summary_json: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    document: Option<Bson>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<RawBson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     document_json: Option<String>,
     /// As it came; left out where it was not asked for, or stands in a document of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<Binary>,
 }
 
-/// A result without its raw bytes, read for a page: what it says goes from BSON to JSON without a tree in between.
+/// A result as it is read: what it says goes from BSON to JSON without a tree in between.
 #[derive(Debug, Deserialize)]
-pub(in crate::store::mongo) struct ShownDoc<'a> {
+pub(in crate::store::mongo) struct ReadDoc<'a> {
     #[serde(rename = "_id")]
-    id: ResultId,
+    pub(in crate::store::mongo) id: ResultId,
     seq: i64,
     format: ContentFormat,
     undecoded: u32,
@@ -85,10 +79,12 @@ pub(in crate::store::mongo) struct ShownDoc<'a> {
     #[serde(borrow, default)]
     document: Option<RawBsonRef<'a>>,
     document_json: Option<String>,
+    #[serde(borrow, default)]
+    raw: Option<RawBinaryRef<'a>>,
 }
 
-impl ShownDoc<'_> {
-    /// The result.
+impl ReadDoc<'_> {
+    /// The result, with the raw bytes where they stand in it and were read.
     pub(in crate::store::mongo) fn row(self) -> Result<ResultRow, Failure> {
         let clock = self.clock.map(|clock| Clock {
             offset_us: clock.offset_us,
@@ -102,9 +98,9 @@ impl ShownDoc<'_> {
             result: NewResult {
                 code: self.id.code,
                 format: self.format,
-                raw: Bytes::new(),
-                document: unstructured::text_of(self.document, self.document_json)?,
-                summary: unstructured::text_of(self.summary, self.summary_json)?,
+                raw: Bytes::copy_from_slice(self.raw.map_or(&[], |raw| raw.bytes)),
+                document: unstructured::text(self.document, self.document_json)?,
+                summary: unstructured::text(self.summary, self.summary_json)?,
                 undecoded: self.undecoded,
                 measured: self.measured,
                 started_at: time(self.started_at),
@@ -113,6 +109,15 @@ impl ShownDoc<'_> {
             },
         })
     }
+}
+
+/// What the raw bytes of a result are, and they where they stand in it.
+#[derive(Debug, Deserialize)]
+pub(in crate::store::mongo) struct RawOfDoc {
+    #[serde(rename = "_id")]
+    pub(in crate::store::mongo) id: ResultId,
+    pub(in crate::store::mongo) format: ContentFormat,
+    pub(in crate::store::mongo) raw: Option<Binary>,
 }
 
 /// Raw bytes that do not fit beside the document.
@@ -178,7 +183,6 @@ impl ResultDoc {
         let document = unstructured::keep(&result.document);
         Ok(Self {
             id: ResultId::of(operation, row.probe, &row.result.code),
-            seq: i64::try_from(row.seq)?,
             format: result.format,
             undecoded: result.undecoded,
             measured: result.measured,
@@ -198,7 +202,7 @@ impl ResultDoc {
         })
     }
 
-    /// The document as it is written, but for the number: what takes time is done before the transaction begins.
+    /// The document in bytes: what takes time is done before its number is known.
     pub(in crate::store::mongo) fn unnumbered(&self) -> Result<RawDocumentBuf, Failure> {
         Ok(bson::serialize_to_raw_document_buf(self)?)
     }
@@ -210,36 +214,5 @@ impl ResultDoc {
     ) -> Result<RawDocumentBuf, Failure> {
         unnumbered.append(cstr!("seq"), i64::try_from(seq)?);
         Ok(unnumbered)
-    }
-
-    /// What the raw bytes are, and they, unless they stand apart or were not read.
-    pub(in crate::store::mongo) fn raw(self) -> (ContentFormat, Option<Bytes>) {
-        (self.format, self.raw.map(|raw| raw.bytes.into()))
-    }
-
-    /// The result, with the raw bytes where they were read.
-    pub(in crate::store::mongo) fn row(self) -> Result<ResultRow, Failure> {
-        let clock = self.clock.map(|clock| Clock {
-            offset_us: clock.offset_us,
-            error_us: clock.error_us,
-        });
-        Ok(ResultRow {
-            seq: u64::try_from(self.seq)?,
-            probe: self.id.probe.into(),
-            received_at: time(self.received_at),
-            rewarded: self.rewarded,
-            result: NewResult {
-                code: self.id.code,
-                format: self.format,
-                raw: self.raw.map(|raw| raw.bytes).unwrap_or_default().into(),
-                document: unstructured::text(self.document, self.document_json)?,
-                summary: unstructured::text(self.summary, self.summary_json)?,
-                undecoded: self.undecoded,
-                measured: self.measured,
-                started_at: time(self.started_at),
-                finished_at: time(self.finished_at),
-                clock,
-            },
-        })
     }
 }
