@@ -1,10 +1,11 @@
 //! UP: what probes report becomes durable: read → record → acknowledge → announce.
 //!
 //! Reports of all sessions that wait at the same time are one transaction; each session gets its answers after the
-//! commit, on the handle that the report came with. Two tasks in a row: one reads contents off the async threads while
-//! the other waits for the commit of the batch before, and gives it all that was read by then when it asks for the next: a
-//! report waits for the commit that is under way and for its own. Where the store is away, batches wait and, since the inbox is
-//! bounded, sessions stop reading; nothing is acknowledged that is not committed.
+//! commit, on the handle that the report came with. Three tasks in a row: one reads contents off the async threads while
+//! the next waits for the commit of the batch before, and gives it all that was read by then when it asks for more: a
+//! report waits for the commit that is under way and for its own. The third answers what was committed, meanwhile. Where the
+//! store is away, batches wait and, since the inbox is bounded, sessions stop reading; nothing is acknowledged that is not
+//! committed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,14 +27,17 @@ use crate::{
 
 mod reader;
 mod recorder;
+mod teller;
 
 use reader::Reader;
 use recorder::Recorder;
+use teller::Teller;
 
-/// Reports that may wait to be read.
-const INBOX: usize = 1024;
-/// Reports of one transaction: enough to share an fsync, few enough that an ack does not wait for many others.
-const BATCH: usize = 512;
+/// Reports that may wait to be read: two batches.
+const INBOX: usize = 2 * BATCH;
+/// Reports of one transaction: enough to share what a commit costs however little is in it, few enough that an ack does not
+/// wait for many others.
+const BATCH: usize = 2048;
 /// Contents that may wait at the same time, KiB, whatever their number: bounds the memory of ingest.
 const CONTENTS_KIB: u32 = 128 * 1024;
 /// Pause before a batch is tried again when the store is away.
@@ -154,11 +158,12 @@ impl Room<'_> {
     }
 }
 
-/// The two tasks of ingest.
+/// The tasks of ingest.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     reader: JoinHandle<()>,
     recorder: JoinHandle<()>,
+    teller: JoinHandle<()>,
 }
 
 /// A report on its way to the store, with who is to hear what became of it.
@@ -186,19 +191,18 @@ pub(crate) fn start(
     let (queue, waiting) = mpsc::channel(INBOX);
     // There is one who asks.
     let (demands, asked) = mpsc::channel(1);
+    // Who is slower than commits holds them up.
+    let (tell, committed) = mpsc::channel(1);
     let inbox = Inbox {
         queue,
         contents: Arc::new(Semaphore::new(CONTENTS_KIB as usize)),
     };
     let reader = Reader::new(store.clone(), abandon.clone());
-    let recorder = Recorder {
-        store,
-        bus,
-        abandon,
-    };
+    let recorder = Recorder { store, abandon };
     let ingest = Ingest {
         reader: tokio::spawn(reader.run(waiting, asked)),
-        recorder: tokio::spawn(recorder.run(demands)),
+        recorder: tokio::spawn(recorder.run(demands, tell)),
+        teller: tokio::spawn(Teller { bus }.run(committed)),
     };
     (inbox, ingest)
 }
@@ -206,7 +210,7 @@ pub(crate) fn start(
 impl Ingest {
     /// Waits until everything that was passed on is recorded and answered; every [`Inbox`] must be gone.
     pub(crate) async fn finish(self) {
-        for task in [self.reader, self.recorder] {
+        for task in [self.reader, self.recorder, self.teller] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "ingest ended badly");
             }

@@ -34,7 +34,7 @@ const WAIT_MS: f64 = 100.0;
 /// MongoDB's cache: a quarter of what the smallest sensible server has. Tests run it with less.
 const CACHE: &str = "cache_size=1G";
 /// Documents of one bare insert: the most reports that the hub commits together (`BATCH` of its ingest).
-const BATCH: usize = 512;
+const BATCH: usize = 2048;
 /// Of all batches one in so many comes before what is measured.
 const WARM_UP: usize = 10;
 
