@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod accounts;
+mod bench;
 mod bodies;
 mod browser;
 mod copying;
@@ -43,6 +44,7 @@ const AT_ONCE: usize = 4;
 fn main() -> ExitCode {
     let trials = [
         accounts::trials(),
+        bench::trials(),
         sharing::trials(),
         bodies::trials(),
         browser::trials(),

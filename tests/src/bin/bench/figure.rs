@@ -26,6 +26,8 @@ pub(crate) struct Limit {
     pub(crate) what: String,
     /// How much.
     pub(crate) value: f64,
+    /// How many times that the hub's value is.
+    pub(crate) ratio: f64,
 }
 
 /// What is wanted of a hub.
@@ -57,6 +59,7 @@ impl Figure {
         self.limit = Some(Limit {
             what: what.into(),
             value,
+            ratio: self.hub / value,
         });
         self
     }
@@ -69,7 +72,7 @@ impl Figure {
 
     /// How many times the limit it is.
     pub(crate) fn ratio(&self) -> Option<f64> {
-        self.limit.as_ref().map(|limit| self.hub / limit.value)
+        self.limit.as_ref().map(|limit| limit.ratio)
     }
 
     /// Whether it is what is wanted; a target that needs a limit is missed without one.

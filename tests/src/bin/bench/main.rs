@@ -5,6 +5,7 @@
 //! loopback, and everything ends by itself.
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -31,8 +32,8 @@ use page::Report;
 
 /// Measures a hub beside what can be reached without one.
 ///
-/// Prints tables, writes target/release/bench.json, and puts the figures into docs/benchmarks.md where all of them were
-/// measured (not with --quick). Exit code 1: a target was missed, with --strict.
+/// Prints tables, writes them as JSON, and puts the figures into docs/benchmarks.md where all of them were measured (not
+/// with --quick). Exit code 1: a target was missed, with --strict; or the JSON could not be written.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 struct Cli {
@@ -50,6 +51,9 @@ struct Cli {
     /// How long a soak lasts
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=10_080))]
     minutes: u16,
+    /// Where the JSON goes; beside this program, as bench.json, where nothing is named
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     /// Be the bare websocket server that sessions are measured beside
     #[arg(long, hide = true)]
     bare_sockets: bool,
@@ -137,7 +141,11 @@ fn main() -> ExitCode {
         sections,
     };
     println!("{}", report.markdown());
-    report.keep();
+    let json = cli.json.unwrap_or_else(beside_us);
+    if let Err(error) = report.keep(&json) {
+        eprintln!("bench: {}: {error}", json.display());
+        return ExitCode::FAILURE;
+    }
     if cli.sections.is_empty() && !cli.quick {
         report.publish();
     }
@@ -148,4 +156,9 @@ fn main() -> ExitCode {
             ExitCode::from(u8::from(cli.strict))
         }
     }
+}
+
+fn beside_us() -> PathBuf {
+    let us = std::env::current_exe().expect("the path of this program");
+    us.with_file_name("bench.json")
 }

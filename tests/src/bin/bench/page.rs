@@ -1,8 +1,8 @@
-//! Shows the figures, and writes them down: `target/bench.json` for programs, `docs/benchmarks.md` for people.
+//! Shows the figures, and writes them down: a file of JSON for programs, `docs/benchmarks.md` for people.
 
 use std::{
     fmt::{self, Write as _},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -65,12 +65,13 @@ impl Report {
         self.sections.iter().map(Section::missed).sum()
     }
 
-    /// Keeps everything for programs, in the folder that holds what is built.
-    pub(crate) fn keep(&self) {
-        let us = std::env::current_exe().expect("the path of this program");
-        let path = us.ancestors().nth(2).expect("a folder").join("bench.json");
+    /// Keeps everything for programs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn keep(&self, path: &Path) -> io::Result<()> {
         let text = serde_json::to_string_pretty(self).expect("JSON");
-        fs::write(&path, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        fs::write(path, text + "\n")
     }
 
     /// Puts the figures into the page, in place of the ones before.
