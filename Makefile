@@ -61,7 +61,7 @@ fuzz: ## give changed inputs to all parsers for a while (MINUTES=10; TARGET=wart
 	PLADMED_FUZZ_MINUTES=$(MINUTES) PLADMED_FUZZ_TARGET=$(TARGET) PLADMED_FUZZ_INPUT=$(abspath $(INPUT)) \
 		$(CARGO) test --workspace --locked --lib --no-fail-fast -- fuzz:: --nocapture --test-threads 1
 
-bench: ## measure a hub beside what can be reached without one, in some fifteen minutes (ARGS="--help" for more)
+bench: install-tools ## measure a hub beside what can be reached without one, in some fifteen minutes (ARGS="--help" for more)
 	@echo "building a release; the first time this takes some minutes"
 	@$(CARGO) build --release --locked -p pladmed -p pladmed-probe -p tests --bin pladmed --bin pladmed-probe --bin bench
 	@exec "$${CARGO_TARGET_DIR:-target}/release/bench" $(ARGS)
@@ -83,7 +83,7 @@ openapi: ## print the description of the HTTP API
 picture: ## draw docs/architecture.svg from docs/architecture.dot (needs graphviz)
 	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
 
-install-tools: ## install what the tests need: scamper, dig, ip, mongod, redis-server, openssl, promtool, Chromium, Schemathesis, python-socketio
+install-tools: ## install what tests and benchmarks need: scamper, dig, ip, mongod, redis-server, openssl, promtool, wrk, Chromium, Schemathesis, python-socketio
 	@.ci/install-tools
 
 check-tools: ## show which tools and rights this machine has for measuring
