@@ -18,6 +18,7 @@ mod assignments;
 mod audit;
 mod backup;
 mod balance;
+mod carrier;
 mod codec;
 mod environment;
 mod error;
@@ -110,7 +111,7 @@ impl SqliteStore {
         let looking = open::reader(path, None)?;
         let belongs = environment::name_if_kept(&looking).map_err(open::failed(path))?;
         stamp.check(|| path.display().to_string(), belongs.as_deref())?;
-        Self::over(path, looking, None, None)
+        Self::over(path, looking, None, None, None)
     }
 
     fn open_locked(
@@ -120,13 +121,15 @@ impl SqliteStore {
         watch: Option<&Watch>,
     ) -> Result<Self, OpenError> {
         let connection = open::writer(path, stamp, watch)?;
-        Self::over(path, connection, lock, watch)
+        let carrier = open::carrier(path)?;
+        Self::over(path, connection, Some(carrier), lock, watch)
     }
 
-    /// A store whose writer has that connection.
+    /// A store whose writer has that connection, and `carrier` one for its log.
     fn over(
         path: &Path,
         connection: Connection,
+        carrier: Option<Connection>,
         lock: Option<File>,
         watch: Option<&Watch>,
     ) -> Result<Self, OpenError> {
@@ -138,7 +141,7 @@ impl SqliteStore {
             source,
         };
         let readers = Readers::start(readers).map_err(failed)?;
-        let writer = Writer::start(connection, lock).map_err(failed)?;
+        let writer = Writer::start(connection, carrier, lock).map_err(failed)?;
         Ok(Self {
             writer: Arc::new(writer),
             readers,

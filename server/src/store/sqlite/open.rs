@@ -59,11 +59,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 /// Pages of the writer's cache in KiB (negative by SQLite's convention): the hot ends of all indexes.
 const WRITER_CACHE: i64 = -32 * 1024;
-/// Pages of the log, 4 KiB each, after which the writer carries them into the file: a batch of results is a thousand, and
-/// with SQLite's own limit of as many each would wait for its index pages to be written and synced twice. With 16 MiB most
-/// pages are carried once for many batches, and one time takes no longer than a large batch.
-const LOG_PAGES: i64 = 4096;
-/// The log is cut back to this many bytes after a checkpoint, should a burst have made it grow.
+/// The log is cut back to this many bytes when it begins anew, should a reader have made it grow.
 const LOG_SIZE: i64 = 64 * 1024 * 1024;
 
 /// Why a file could not be opened.
@@ -191,6 +187,16 @@ pub(super) fn writer(
     Ok(connection)
 }
 
+/// Opens a connection for [`super::carrier`].
+pub(super) fn carrier(path: &Path) -> Result<Connection, OpenError> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        set_up(&connection, false)?;
+        Ok(connection)
+    };
+    open().map_err(failed(path))
+}
+
 /// Opens a connection that reads.
 pub(super) fn reader(path: &Path, watch: Option<&Watch>) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -216,7 +222,6 @@ fn set_up(connection: &Connection, reads: bool) -> rusqlite::Result<()> {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
-        connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
         connection.pragma_update_and_check(None, "journal_size_limit", LOG_SIZE, |_| Ok(()))?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! transaction, each command in a savepoint of its own, and answers them all after the commit: one fsync for many.
 //!
 //! A command that was queued runs, whether its caller still waits or not. The thread ends when the queue is closed
-//! and empty, after a checkpoint. It never sees async code.
+//! and empty, after the log became part of the file. It never sees async code.
 
 use std::{
     fs::File,
@@ -19,6 +19,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::carrier::Carrier;
 use crate::store::{StoreError, Stored};
 
 /// Commands that may wait: four full groups; a caller beyond them waits for room.
@@ -41,8 +42,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; `lock` is let go when it has ended.
-    pub(super) fn start(connection: Connection, lock: Option<File>) -> io::Result<Self> {
+    /// Starts the thread, and one that carries the log where it has a connection for that; `lock` is let go when both have
+    /// ended.
+    pub(super) fn start(
+        mut connection: Connection,
+        carrier: Option<Connection>,
+        lock: Option<File>,
+    ) -> io::Result<Self> {
+        let carrier = carrier
+            .map(|own| Carrier::start(&mut connection, own))
+            .transpose()?;
         let (queue, commands) = mpsc::channel(QUEUE);
         let closing = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&closing);
@@ -50,6 +59,10 @@ impl Writer {
             .name("sqlite-writer".to_owned())
             .spawn(move || {
                 run(&connection, commands, &told);
+                if let Some(carrier) = carrier {
+                    carrier.end(&mut connection);
+                    leave_one_file(&connection);
+                }
                 drop(connection);
                 drop(lock);
             })?;
@@ -184,11 +197,10 @@ fn run(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Command>>, clo
             queue.close();
         }
     }
-    // Who only looks has nothing to leave behind.
-    if connection.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) {
-        return;
-    }
-    // Leaves one file behind, so that copying it is a backup.
+}
+
+/// So that copying it is a backup.
+fn leave_one_file(connection: &Connection) {
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the write-ahead log stays until the next start");
     }
