@@ -17,7 +17,7 @@ use rusqlite::{Connection, hooks::Wal};
 const WORTHWHILE: c_int = 2048;
 /// Pages of the log after which the writer carries what is left itself: 64 MiB, which a start after a crash reads in a
 /// moment.
-const MOST: c_int = 16_384;
+pub(super) const MOST: c_int = 16_384;
 
 /// The thread.
 #[derive(Debug)]
@@ -111,15 +111,15 @@ mod tests {
             }
         }
 
-        fn commit(&self) {
-            self.writer
-                .execute("insert into some values (zeroblob(?1))", [COMMIT])
-                .unwrap();
-        }
-
         fn log(&self) -> PathBuf {
             self.folder.path().join("file-wal")
         }
+    }
+
+    fn commit(writer: &Connection) {
+        writer
+            .execute("insert into some values (zeroblob(?1))", [COMMIT])
+            .unwrap();
     }
 
     fn length(file: &Path) -> u64 {
@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn the_log_is_carried_while_the_writer_does_something_else() {
         let scene = Scene::new();
-        scene.commit();
+        commit(&scene.writer);
         assert_eq!(progress(&scene.writer).1, 0, "not worth it yet");
         for _ in 0..3 {
-            scene.commit();
+            commit(&scene.writer);
         }
         let begun = Instant::now();
         loop {
@@ -159,7 +159,7 @@ mod tests {
         let scene = Scene::new();
         let most = u64::try_from(MOST).unwrap() * 4096;
         for _ in 0..40 {
-            scene.commit();
+            commit(&scene.writer);
         }
         // Where the thread was at it, a commit or some came on top.
         assert!(length(&scene.log()) < most * 3 / 2);
@@ -168,17 +168,14 @@ mod tests {
     #[test]
     fn when_it_has_ended_nobody_listens_any_more() {
         let Scene {
-            folder,
+            folder: _folder,
             mut writer,
             carrier,
         } = Scene::new();
         carrier.end(&mut writer);
         for _ in 0..4 {
-            writer
-                .execute("insert into some values (zeroblob(?1))", [COMMIT])
-                .unwrap();
+            commit(&writer);
         }
         assert_eq!(progress(&writer).1, 0);
-        drop((writer, folder));
     }
 }

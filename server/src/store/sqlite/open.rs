@@ -59,8 +59,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 /// Pages of the writer's cache in KiB (negative by SQLite's convention): the hot ends of all indexes.
 const WRITER_CACHE: i64 = -32 * 1024;
-/// The log is cut back to this many bytes when it begins anew, should a reader have made it grow.
-const LOG_SIZE: i64 = 64 * 1024 * 1024;
+/// Of a page, which is SQLite's own size.
+const PAGE_BYTES: i64 = 4096;
+/// The log is cut back to this many bytes when it begins anew, should a reader have made it grow beyond its bound.
+const LOG_SIZE: i64 = super::carrier::MOST as i64 * PAGE_BYTES;
 
 /// Why a file could not be opened.
 #[derive(Debug, thiserror::Error)]
