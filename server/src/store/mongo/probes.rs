@@ -260,9 +260,9 @@ pub(super) async fn capacities(tx: &mut Tx, ids: &[ProbeId]) -> Attempt<Vec<Capa
     let found = tx.all(find).await?;
     let limited = found.iter().filter(|document| document.agent.is_some());
     let limited = limited.map(|document| document.id).collect();
-    let loads = by_probe(sums_in(tx, limited).await?);
+    let load_of = by_probe(sums_in(tx, limited).await?);
     let with_load = |document: CapacityDoc| {
-        let load = loads.get(&document.id).copied().unwrap_or(0);
+        let load = load_of(document.id);
         document.with_load(load)
     };
     Ok(found.into_iter().map(with_load).collect())
@@ -306,15 +306,17 @@ fn loads(ids: Vec<ObjectId>) -> [Document; 2] {
     ]
 }
 
-fn by_probe(loads: Vec<LoadDoc>) -> HashMap<ObjectId, i64> {
+/// Looks the sum of a probe up; a probe on which nothing is open has none.
+fn by_probe(loads: Vec<LoadDoc>) -> impl Fn(ObjectId) -> i64 {
     let pairs = loads.into_iter().map(|load| (load.probe, load.load));
-    pairs.collect()
+    let loads: HashMap<ObjectId, i64> = pairs.collect();
+    move |probe| loads.get(&probe).copied().unwrap_or(0)
 }
 
 fn loaded(documents: Vec<ProbeDoc>, loads: Vec<LoadDoc>) -> Vec<Probe> {
-    let loads = by_probe(loads);
+    let load_of = by_probe(loads);
     let with_load = |document: ProbeDoc| {
-        let load = loads.get(&document.id).copied().unwrap_or(0);
+        let load = load_of(document.id);
         document.with_load(load)
     };
     documents.into_iter().map(with_load).collect()
