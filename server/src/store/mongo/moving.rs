@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use super::{
     Kept, MongoStore,
     documents::{
-        AssignmentDoc, AssignmentId, KeyDoc, LedgerDoc, OperationDoc, ProbeDoc, ReadDoc, UserDoc,
-        date, time,
+        AssignmentDoc, AssignmentId, KeyDoc, LedgerDoc, OperationDoc, ProbeDoc, ReadDoc, ResultId,
+        UserDoc, date, time,
     },
     error::Attempt,
     link::Tx,
@@ -152,9 +152,9 @@ fn edge(record: &Record) -> Document {
         Record::Assignment { assignment, .. } => {
             doc! { "_id": { "$gt": AssignmentId::of(assignment.operation, assignment.probe) } }
         }
-        Record::Result { operation, row } => doc! { "_id": { "$gt": {
-            "operation": operation.object_id(), "probe": row.probe.object_id(), "code": row.result.code.as_str(),
-        } } },
+        Record::Result { operation, row } => {
+            doc! { "_id": { "$gt": ResultId::of(*operation, row.probe, &row.result.code) } }
+        }
         Record::Ledger { user, entry } => doc! { "_id": { "$gt": {
             "user": user.object_id(), "number": entry.id,
         } } },
@@ -291,7 +291,7 @@ async fn results(
         let operation = id.operation.into();
         let mut row = Box::new(document.row()?);
         if row.result.raw.is_empty()
-            && let Some(raw) = apart(kept, &id).await?
+            && let Some(raw) = apart(kept, id).await?
         {
             row.result.raw = raw;
         }

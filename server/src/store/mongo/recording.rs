@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use bson::{RawDocumentBuf, doc, oid::ObjectId};
+use bson::{Bson, RawDocumentBuf, doc, oid::ObjectId};
 use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared, try_join_all},
@@ -333,7 +333,7 @@ async fn known(tx: &mut Tx, reports: &[Report]) -> Attempt<HashSet<ResultId>> {
     let mut ids = Vec::new();
     for report in reports {
         if let What::Result(result) = &report.what {
-            ids.push(bson::serialize_to_bson(&result_id(report, result))?);
+            ids.push(Bson::from(result_id(report, result)));
         }
     }
     if ids.is_empty() {

@@ -64,14 +64,13 @@ pub(super) async fn raw(
     };
     let raw = match raw {
         Some(raw) => Some(raw.bytes.into()),
-        None => apart(kept, &id).await?,
+        None => apart(kept, id).await?,
     };
     Ok(raw.map(|raw| (format, raw)))
 }
 
 /// Raw bytes that stand apart.
-pub(super) async fn apart(kept: &Kept, id: &ResultId) -> Attempt<Option<Bytes>> {
-    let id = bson::serialize_to_bson(id)?;
+pub(super) async fn apart(kept: &Kept, id: ResultId) -> Attempt<Option<Bytes>> {
     let found = kept.raws.find_one(doc! { "_id": id }).await?;
     Ok(found.map(RawDoc::bytes))
 }

@@ -1,8 +1,8 @@
 //! Results.
 
 use bson::{
-    Binary, DateTime as Date, RawBinaryRef, RawBson, RawBsonRef, RawDocumentBuf, oid::ObjectId,
-    raw::cstr, spec::BinarySubtype,
+    Binary, Bson, DateTime as Date, RawBinaryRef, RawBson, RawBsonRef, RawDocumentBuf, doc,
+    oid::ObjectId, raw::cstr, spec::BinarySubtype,
 };
 use bytes::Bytes;
 use probe_protocol::{ContentFormat, OperationId, ProbeId, ResultCode};
@@ -169,6 +169,12 @@ impl ResultId {
             probe: probe.object_id(),
             code: code.clone(),
         }
+    }
+}
+
+impl From<ResultId> for Bson {
+    fn from(id: ResultId) -> Self {
+        doc! { "operation": id.operation, "probe": id.probe, "code": String::from(id.code) }.into()
     }
 }
 

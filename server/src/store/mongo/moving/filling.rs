@@ -65,7 +65,7 @@ impl Documents {
                 Record::Result { operation, row } => {
                     all.raws.extend(RawDoc::of(*operation, row));
                     let document = ResultDoc::of(*operation, row)?;
-                    let id = bson::serialize_to_bson(&document.id)?;
+                    let id = document.id.clone().into();
                     (id, ResultDoc::numbered(document.unnumbered()?, row.seq)?)
                 }
                 Record::Ledger { user, entry } => {
